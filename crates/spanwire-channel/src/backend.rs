@@ -1,0 +1,120 @@
+//! The ports to whoever hosts the channels: checking credentials, calling services, keeping connections.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use spanwire_protocol::{CorrelationId, Payload};
+use spanwire_session::{Call, CallFailure};
+
+use crate::rest::{Credentials, RestChannel};
+use crate::transport::Peer;
+use crate::websocket::Ending;
+use crate::wsx::ConnectionHandle;
+
+/// A future that can be sent between threads.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Who proved to be who.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The security definition; empty on a channel without one.
+    pub security_name: Arc<str>,
+    /// The user name in it; empty when it has none.
+    pub username: Arc<str>,
+}
+
+impl Principal {
+    /// Nobody in particular, on a channel without credentials.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { security_name: "".into(), username: "".into() }
+    }
+}
+
+/// The host of all channels.
+pub trait Backend: Send + Sync + 'static {
+    /// A client connected; everything further about it goes to the returned value.
+    fn connect(&self, connection: ConnectionHandle) -> Box<dyn WsxPeer>;
+
+    /// Checks the credentials of a REST call; never asked for channels without security.
+    fn authenticate(
+        &self,
+        channel: &Arc<RestChannel>,
+        peer: &Peer,
+        credentials: Option<Credentials>,
+    ) -> BoxFuture<Result<Principal, Unauthenticated>>;
+
+    /// Calls the service of a REST channel.
+    fn call(&self, call: RestCall) -> BoxFuture<Result<Payload, CallFailure>>;
+
+    /// Whether a probe is well.
+    ///
+    /// # Errors
+    /// Why it is not, for people.
+    fn health(&self, probe: Probe) -> Result<(), String>;
+
+    /// A request was refused; `reason` is one of a few fixed words.
+    fn refused(&self, reason: &'static str);
+}
+
+/// One connected client, as its host sees it.
+pub trait WsxPeer: Send {
+    /// Checks the credentials of a login or of a renewal.
+    fn login(&mut self, username: String, secret: String) -> BoxFuture<Option<Principal>>;
+
+    /// The client is logged in.
+    fn opened(&mut self);
+
+    /// The client changed its id, its name or its attributes.
+    fn renamed(&mut self);
+
+    /// Calls the mounted service. Dropping the future cancels the call.
+    fn invoke(&mut self, call: Call) -> BoxFuture<Result<Payload, CallFailure>>;
+
+    /// A message of this many bytes came.
+    fn received(&mut self, bytes: usize);
+
+    /// A message of this many bytes goes.
+    fn sent(&mut self, bytes: usize);
+
+    /// The connection is over, logged in or not.
+    fn ended(&mut self, ending: &Ending);
+}
+
+/// One REST call, ready to be made.
+#[derive(Clone, Debug)]
+pub struct RestCall {
+    /// The channel it came through.
+    pub channel: Arc<RestChannel>,
+    /// Who calls.
+    pub principal: Principal,
+    /// From where.
+    pub peer: Peer,
+    /// The correlation id, which the answer carries too.
+    pub cid: CorrelationId,
+    /// The merged input.
+    pub input: Payload,
+    /// W3C Trace Context, if the caller sent it.
+    pub traceparent: Option<String>,
+}
+
+/// Why credentials were not accepted. Says nothing about which part of them was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// Missing or wrong.
+    Wrong,
+    /// Too many wrong ones; try again later.
+    Throttled,
+}
+
+/// What a health endpoint asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// `/livez`: the process works.
+    Live,
+    /// `/readyz`: requests can be served.
+    Ready,
+    /// `/readyz/ws`: WebSocket connections can be made.
+    ReadyForWebSockets,
+}

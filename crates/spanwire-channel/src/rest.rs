@@ -1,0 +1,102 @@
+//! REST channels (outconn-and-platform 4.1, 4.2): a path, a method, a service.
+
+mod cors;
+mod credentials;
+mod handler;
+mod input;
+mod path;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use spanwire_protocol::limits::DEFAULT_MAX_MESSAGE_SIZE;
+
+pub use cors::CorsPolicy;
+pub use credentials::Credentials;
+pub(crate) use handler::handle;
+pub use path::{PathPattern, PathPatternError};
+
+/// One REST channel.
+#[derive(Clone, Debug)]
+pub struct RestChannel {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The paths it answers, with `{parameters}`.
+    pub path: PathPattern,
+    /// The method it answers; `None` is any.
+    pub method: Option<Method>,
+    /// The service it calls.
+    pub service: Arc<str>,
+    /// How bodies are read and written.
+    pub data_format: DataFormat,
+    /// How callers authenticate themselves.
+    pub security: Security,
+    /// Whether parameters of the path and the query become input fields; yes.
+    pub merge_params: bool,
+    /// Whether a parameter of the path wins over one of the query; no.
+    pub path_over_query: bool,
+    /// Whether a field of the message wins over a parameter; no.
+    pub message_over_params: bool,
+    /// How long a call may take; 30 s.
+    pub timeout: Duration,
+    /// How long a body may take to arrive; 30 s.
+    pub body_timeout: Duration,
+    /// The greatest body, in bytes; 16 MiB.
+    pub max_body_size: usize,
+    /// Which browsers of other origins may call.
+    pub cors: CorsPolicy,
+    /// Whether the channel serves; an inactive one answers 404.
+    pub is_active: bool,
+}
+
+impl RestChannel {
+    /// A JSON channel for any method, without security.
+    #[must_use]
+    pub fn new(name: &str, path: PathPattern, service: &str) -> Self {
+        Self {
+            name: name.into(),
+            path,
+            method: None,
+            service: service.into(),
+            data_format: DataFormat::Json,
+            security: Security::None,
+            merge_params: true,
+            path_over_query: false,
+            message_over_params: false,
+            timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            max_body_size: DEFAULT_MAX_MESSAGE_SIZE,
+            cors: CorsPolicy::default(),
+            is_active: true,
+        }
+    }
+}
+
+/// How bodies are read and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataFormat {
+    /// JSON in, JSON out, JSON errors.
+    #[default]
+    Json,
+    /// The body is a text, handed on as a JSON string; a result that is a string is answered as text.
+    Raw,
+}
+
+/// How callers authenticate themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    #[default]
+    None,
+    /// HTTP Basic Auth (RFC 7617).
+    Basic {
+        /// Shown by browsers.
+        realm: String,
+    },
+    /// A key in a header.
+    ApiKey {
+        /// The header's name.
+        header: String,
+    },
+}

@@ -1,0 +1,17 @@
+//! From a listening socket to HTTP requests: accepting, PROXY protocol, TLS, limits, HTTP/1.1.
+
+pub mod forwarded;
+pub mod limits;
+pub mod listener;
+pub mod peer;
+pub mod proxy_protocol;
+pub mod response;
+pub mod stream;
+pub mod tls;
+
+pub use limits::{AddressLimits, LimitSettings};
+pub use listener::{HttpApp, Listener, ListenerSettings, Observer};
+pub use peer::{Peer, TrustedProxies};
+pub use response::Body;
+pub use stream::Stream;
+pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,322 @@
+//! Accepting connections and serving HTTP/1.1 on each.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::limits::{AddressLimits, Place};
+use super::proxy_protocol::{self, Announced};
+use super::response::Body;
+use super::stream::Tcp;
+use super::tls::{RELOAD_EVERY, Tls, TlsError, TlsFiles};
+use super::{Peer, Stream, TrustedProxies};
+
+/// What answers requests. An upgrade is part of an answer: see [`upgrade`](crate::websocket::upgrade).
+pub trait HttpApp: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Told about connections, for metrics.
+pub trait Observer: Send + Sync {
+    /// A connection was refused or dropped before it became a request; `reason` is one of a few fixed words.
+    fn refused(&self, reason: &'static str) {
+        let _ = reason;
+    }
+}
+
+/// Nobody is told.
+impl Observer for () {}
+
+/// How one listener works.
+#[derive(Clone)]
+pub struct ListenerSettings {
+    /// Certificate files; `None` is plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whether connections from trusted proxies start with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Whose word about clients is taken.
+    pub trusted_proxies: Arc<TrustedProxies>,
+    /// Limits per address, shared by all listeners of a server.
+    pub limits: Arc<AddressLimits>,
+    /// How long a TLS handshake, or a PROXY header, may take; 10 s.
+    pub handshake_timeout: Duration,
+    /// How long the headers of a request may take, and how long a connection may idle between requests; 30 s.
+    pub header_timeout: Duration,
+    /// How many headers a request may have; 100.
+    pub max_headers: usize,
+    /// How many bytes they may have together; 64 KiB.
+    pub max_header_bytes: usize,
+    /// Who is told about refusals.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl ListenerSettings {
+    /// The defaults of DESIGN 10.
+    #[must_use]
+    pub fn new(limits: Arc<AddressLimits>) -> Self {
+        Self {
+            tls: None,
+            proxy_protocol: false,
+            trusted_proxies: Arc::default(),
+            limits,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(30),
+            max_headers: 100,
+            max_header_bytes: 64 * 1024,
+            observer: Arc::new(()),
+        }
+    }
+}
+
+/// A bound socket, not yet accepting.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    settings: Arc<ListenerSettings>,
+    tls: Option<Tls>,
+}
+
+impl Listener {
+    /// Binds an address; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or certificate files are unusable.
+    pub fn bind(address: SocketAddr, settings: ListenerSettings) -> Result<Self, BindError> {
+        let tls = settings.tls.clone().map(Tls::open).transpose()?;
+        let bind = || {
+            let socket =
+                if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        let socket = bind().map_err(|source| BindError::Address { address, source })?;
+        Ok(Self { socket, settings: Arc::new(settings), tls })
+    }
+
+    /// The address that was bound.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts until `stop` fires; requests under way are answered, idle connections end, upgraded ones go on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops accepting and leaves requests under way to `tasks`.
+    pub async fn serve(
+        mut self,
+        app: Arc<impl HttpApp>,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) {
+        let mut reload = tokio::time::interval(RELOAD_EVERY);
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = reload.tick(), if self.tls.is_some() => {
+                    if let Some(tls) = &mut self.tls {
+                        tls.reload_if_changed();
+                    }
+                    continue;
+                }
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => self.start(stream, address, &app, &stop, &tasks),
+                Err(error) => {
+                    // Out of descriptors, most likely: the ones that are open keep being served.
+                    self.settings.observer.refused("accept-failed");
+                    tracing::warn!(%error, "cannot accept connections for a moment");
+                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        app: &Arc<impl HttpApp>,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) {
+        let settings = &self.settings;
+        let proxied = settings.proxy_protocol && settings.trusted_proxies.contains(address.ip());
+        // Behind a proxy that announces clients, the place is taken once the client is known.
+        let place = if proxied {
+            None
+        } else {
+            match settings.limits.enter(address.ip()) {
+                Ok(place) => Some(place),
+                Err(refused) => return settings.observer.refused(refused.as_str()),
+            }
+        };
+        let connection = Connection {
+            settings: Arc::clone(settings),
+            acceptor: self.tls.as_ref().map(Tls::acceptor),
+            app: Arc::clone(app),
+            stop: stop.clone(),
+        };
+        tasks.spawn(connection.run(stream, address, place));
+    }
+}
+
+/// Why a listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address is taken, or not ours.
+    #[error(
+        "cannot listen on {address}: {source}; choose another address, or stop what listens there"
+    )]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Certificate files are unusable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+struct Connection<A> {
+    settings: Arc<ListenerSettings>,
+    acceptor: Option<TlsAcceptor>,
+    app: Arc<A>,
+    stop: CancellationToken,
+}
+
+impl<A: HttpApp> Connection<A> {
+    async fn run(self, stream: TcpStream, address: SocketAddr, place: Option<Place>) {
+        let handshake = tokio::time::timeout(
+            self.settings.handshake_timeout,
+            Box::pin(self.handshake(stream, address, place)),
+        );
+        match handshake.await {
+            Ok(Ok((stream, peer, place))) => self.serve_http(stream, peer, place).await,
+            Ok(Err(Handshake::Refused(reason))) => self.settings.observer.refused(reason),
+            Ok(Err(Handshake::Failed(error))) => {
+                tracing::debug!(%error, %address, "handshake failed");
+                self.settings.observer.refused("handshake-failed");
+            }
+            Err(_elapsed) => self.settings.observer.refused("handshake-timeout"),
+        }
+    }
+
+    /// PROXY header, then TLS.
+    async fn handshake(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        place: Option<Place>,
+    ) -> Result<(Stream, Peer, Place), Handshake> {
+        stream.set_nodelay(true)?;
+        let mut peer =
+            Peer { address, local: stream.local_addr()?, is_tls: self.acceptor.is_some() };
+        let mut ahead = Bytes::new();
+        let place = if let Some(place) = place {
+            place
+        } else {
+            let (announced, rest) = proxy_protocol::read(&mut stream).await?;
+            ahead = rest;
+            if let Announced::Addresses(source, _) = announced {
+                peer.address = source;
+            }
+            let place = self.settings.limits.enter(peer.address.ip());
+            place.map_err(|refused| Handshake::Refused(refused.as_str()))?
+        };
+        let tcp = Tcp { ahead, stream };
+        let stream = match &self.acceptor {
+            None => Stream::plain(tcp),
+            Some(acceptor) => Stream::tls(acceptor.accept(tcp).await?),
+        };
+        Ok((stream, peer, place))
+    }
+
+    async fn serve_http(self, stream: Stream, peer: Peer, place: Place) {
+        let app = Arc::clone(&self.app);
+        let place = Arc::new(place);
+        let trusted = Arc::clone(&self.settings.trusted_proxies);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let mut peer = peer.clone();
+            peer.address = trusted.client(peer.address, request.headers());
+            // An upgraded connection keeps its place for as long as it lives.
+            request.extensions_mut().insert(Arc::clone(&place));
+            let app = Arc::clone(&app);
+            async move { Ok::<_, Infallible>(app.handle(request, peer).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.settings.header_timeout)
+            .max_headers(self.settings.max_headers)
+            .max_buf_size(self.settings.max_header_bytes)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = Box::pin(connection);
+        let result = tokio::select! {
+            result = &mut connection => result,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "connection ended with an error");
+            if error.is_timeout() {
+                self.settings.observer.refused("request-timeout");
+            } else if error.is_parse() {
+                self.settings.observer.refused("bad-http");
+            }
+        }
+    }
+}
+
+enum Handshake {
+    Refused(&'static str),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Handshake {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl std::fmt::Debug for ListenerSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListenerSettings").field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// How many handshakes the kernel holds for us.
+const BACKLOG: u32 = 4096;
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);

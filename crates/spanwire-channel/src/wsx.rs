@@ -1,0 +1,51 @@
+//! WSX sessions on WebSocket connections: one [`Session`](spanwire_session::Session) driven per connection.
+
+mod conversation;
+mod entropy;
+mod handle;
+mod mailbox;
+
+use std::sync::Arc;
+
+use spanwire_session::SessionConfig;
+
+use crate::websocket::{OriginPolicy, SocketLimits};
+
+pub(crate) use conversation::WsxConversation;
+pub use entropy::{SystemEntropy, correlation_id};
+pub use handle::{ConnectionHandle, Names};
+
+/// One WebSocket channel.
+#[derive(Clone, Debug)]
+pub struct WsxChannel {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The path it is served on, percent-decoded; compared exactly.
+    pub path: String,
+    /// The mounted service.
+    pub service: Arc<str>,
+    /// Times and limits of its sessions.
+    pub session: SessionConfig,
+    /// Limits of its connections.
+    pub socket: SocketLimits,
+    /// Which browsers may connect.
+    pub origins: OriginPolicy,
+    /// Whether the channel serves; an inactive one answers 404.
+    pub is_active: bool,
+}
+
+impl WsxChannel {
+    /// A channel with default times and limits.
+    #[must_use]
+    pub fn new(name: &str, path: &str, service: &str) -> Self {
+        Self {
+            name: name.into(),
+            path: path.to_owned(),
+            service: service.into(),
+            session: SessionConfig::default(),
+            socket: SocketLimits::default(),
+            origins: OriginPolicy::default(),
+            is_active: true,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! One live connection, as the rest of the server sees it.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use spanwire_protocol::admin::UNKNOWN;
+use spanwire_protocol::codec::Dialect;
+use spanwire_protocol::{CloseFrame, ConnectionId, Payload, Timestamp};
+use spanwire_session::{AskError, Client, SessionConfig};
+use tokio::sync::oneshot;
+
+use super::WsxChannel;
+use super::mailbox::{Command, Mailbox, Rejected};
+use crate::backend::Principal;
+use crate::clock;
+use crate::transport::Peer;
+
+/// A live connection. Cloning shares it; it can outlive the connection, and then every wish fails.
+#[derive(Clone)]
+pub struct ConnectionHandle(Arc<Shared>);
+
+struct Shared {
+    id: ConnectionId,
+    channel: Arc<WsxChannel>,
+    peer: Peer,
+    forwarded_for: Option<String>,
+    dialect: Dialect,
+    connected: Timestamp,
+    last_seen: AtomicI64,
+    pings_missed: AtomicU32,
+    queue_bytes: AtomicUsize,
+    details: Mutex<Details>,
+    mailbox: Mailbox,
+}
+
+#[derive(Clone)]
+struct Details {
+    client: Arc<Client>,
+    principal: Principal,
+    names: Names,
+}
+
+/// Host names, filled in when somebody finds them out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Of the client.
+    pub peer: Arc<str>,
+    /// Of the first address in `X-Forwarded-For`.
+    pub forwarded_for: Arc<str>,
+}
+
+impl ConnectionHandle {
+    pub(crate) fn new(
+        id: ConnectionId,
+        channel: Arc<WsxChannel>,
+        peer: Peer,
+        forwarded_for: Option<String>,
+        dialect: Dialect,
+    ) -> Self {
+        let connected = clock::timestamp();
+        let names = Names { peer: UNKNOWN.into(), forwarded_for: UNKNOWN.into() };
+        let principal = Principal::anonymous();
+        Self(Arc::new(Shared {
+            id,
+            channel,
+            peer,
+            forwarded_for,
+            dialect,
+            connected,
+            last_seen: AtomicI64::new(connected.as_microseconds()),
+            pings_missed: AtomicU32::new(0),
+            queue_bytes: AtomicUsize::new(0),
+            details: Mutex::new(Details { client: Arc::default(), principal, names }),
+            mailbox: Mailbox::default(),
+        }))
+    }
+
+    /// The connection's id.
+    #[must_use]
+    pub fn id(&self) -> &ConnectionId {
+        &self.0.id
+    }
+
+    /// The channel it came through.
+    #[must_use]
+    pub fn channel(&self) -> &Arc<WsxChannel> {
+        &self.0.channel
+    }
+
+    /// Its two ends.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.0.peer
+    }
+
+    /// The `X-Forwarded-For` header of the upgrade, as it came.
+    #[must_use]
+    pub fn forwarded_for(&self) -> Option<&str> {
+        self.0.forwarded_for.as_deref()
+    }
+
+    /// How its messages are written.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn connected(&self) -> Timestamp {
+        self.0.connected
+    }
+
+    /// When the last message or pong came.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        Timestamp::from_microseconds(self.0.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// How many pings in a row were missed.
+    #[must_use]
+    pub fn pings_missed(&self) -> u32 {
+        self.0.pings_missed.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes wait to be sent.
+    #[must_use]
+    pub fn queue_bytes(&self) -> usize {
+        self.0.queue_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What the client says about itself.
+    #[must_use]
+    pub fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.details().client)
+    }
+
+    /// Who the client proved to be.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        self.details().principal.clone()
+    }
+
+    /// Its host names, `(Unknown)` as long as nobody found them out.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.details().names.clone()
+    }
+
+    /// Fills host names in.
+    pub fn set_names(&self, names: Names) {
+        self.details().names = names;
+    }
+
+    /// Asks the client and waits for its answer.
+    ///
+    /// # Errors
+    /// When there is no answer in time, the connection ends, or too much waits for it already.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the answer up; the client was asked all the same.
+    pub async fn ask(&self, data: Payload, timeout: Duration) -> Result<Payload, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.put(Command::Ask { data, timeout, answer }).map_err(|rejected| match rejected {
+            Rejected::Full => AskError::TooMany,
+            Rejected::Closed => AskError::Disconnected,
+        })?;
+        // The connection may take no commands while its queue is full, so the time is kept here as well.
+        let waited = tokio::time::timeout(timeout, answered).await;
+        waited.map_err(|_| AskError::TimedOut)?.unwrap_or(Err(AskError::Disconnected))
+    }
+
+    /// Sends a request without waiting for an answer; tells whether it was taken.
+    #[must_use]
+    pub fn tell(&self, data: Payload) -> bool {
+        self.put(Command::Tell(data)).is_ok()
+    }
+
+    /// Closes the connection with this frame.
+    pub fn disconnect(&self, frame: CloseFrame) {
+        self.put_if_open(Command::Disconnect(frame));
+    }
+
+    /// Lets running calls finish until this moment, then closes with 1001.
+    pub fn drain(&self, until: Instant) {
+        self.put_if_open(Command::Drain(until));
+    }
+
+    /// Gives the session new times and limits.
+    pub fn reconfigure(&self, config: SessionConfig) {
+        self.put_if_open(Command::Reconfigure(Box::new(config)));
+    }
+
+    pub(super) fn set_client(&self, client: Client) {
+        self.details().client = Arc::new(client);
+    }
+
+    pub(super) fn set_principal(&self, principal: Principal) {
+        self.details().principal = principal;
+    }
+
+    pub(super) fn seen(&self, now: Timestamp, pings_missed: u32) {
+        self.0.last_seen.store(now.as_microseconds(), Ordering::Relaxed);
+        self.0.pings_missed.store(pings_missed, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_pings_missed(&self, pings_missed: u32) {
+        self.0.pings_missed.store(pings_missed, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_queue_bytes(&self, bytes: usize) {
+        self.0.queue_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.0.mailbox
+    }
+
+    fn put(&self, command: Command) -> Result<(), Rejected> {
+        self.0.mailbox.put(command, self.0.channel.socket.outgoing_queue_size)
+    }
+
+    /// A connection that is over needs no closing and no settings.
+    fn put_if_open(&self, command: Command) {
+        let _ = self.put(command);
+    }
+
+    fn details(&self) -> std::sync::MutexGuard<'_, Details> {
+        self.0.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for ConnectionHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectionHandle").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}

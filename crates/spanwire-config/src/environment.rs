@@ -1,0 +1,135 @@
+//! Values from the environment: `Spanwire_Env.NAME` as a whole value, `{Spanwire_Env.NAME}` inside.
+//!
+//! The environment is a function that the caller passes in; nothing here reads the process's own.
+//! What comes from it is marked, so that no message shows it.
+
+use crate::document::{Content, Node, Scalar};
+
+/// Where values of variables come from: a name in, the value out, `None` if it is not set.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Replaces references to variables in a node and in what it contains.
+///
+/// The result is one message per mistake, with the line.
+pub(crate) fn resolve(node: &mut Node, env: Environment<'_>, problems: &mut Vec<(usize, String)>) {
+    // An unquoted placeholder as the whole value is a mapping to the parser.
+    if let Content::Map(entries) = &node.content
+        && let [entry] = entries.as_slice()
+        && entry.value.is_null()
+        && reference(&entry.key).is_some()
+    {
+        let scalar = Scalar { text: entry.key.clone(), is_plain: true, is_from_env: false };
+        node.content = Content::Scalar(scalar);
+    }
+    match &mut node.content {
+        Content::Scalar(scalar) => {
+            match replaced(&scalar.text, env) {
+                Ok(Some(text)) => {
+                    // Not plain: what looks like a null in a variable is a text.
+                    *scalar = Scalar { text, is_plain: false, is_from_env: true };
+                }
+                Ok(None) => {}
+                Err(message) => problems.push((node.line, message)),
+            }
+        }
+        Content::List(items) => items.iter_mut().for_each(|item| resolve(item, env, problems)),
+        Content::Map(entries) => {
+            entries.iter_mut().for_each(|entry| resolve(&mut entry.value, env, problems));
+        }
+    }
+}
+
+/// Returns the text with variables replaced, or `None` if it names none.
+fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, String> {
+    if let Some(name) = reference(text.trim()) {
+        return value(name, env).map(Some);
+    }
+    let mut result = String::new();
+    let mut rest = text;
+    let mut found = false;
+    while let Some((before, after)) = rest.split_once('{') {
+        let inner = after.split_once('}').and_then(|(inner, tail)| Some((reference(inner)?, tail)));
+        result.push_str(before);
+        if let Some((name, tail)) = inner {
+            result.push_str(&value(name, env)?);
+            rest = tail;
+            found = true;
+        } else {
+            result.push('{');
+            rest = after;
+        }
+    }
+    result.push_str(rest);
+    Ok(found.then_some(result))
+}
+
+/// Returns the name after the prefix, valid or not.
+fn reference(text: &str) -> Option<&str> {
+    let name = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix))?;
+    // A longer text that merely begins like a reference is a text.
+    (!name.contains([' ', '\n', '{', '}', '/'])).then_some(name)
+}
+
+fn value(name: &str, env: Environment<'_>) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(
+            "no valid variable name follows: write Spanwire_Env.NAME with letters, digits \
+                    and underscores"
+                .to_owned(),
+        );
+    }
+    env(name)
+        .ok_or_else(|| format!("environment variable '{name}' is not set: set it and import again"))
+}
+
+const PREFIXES: [&str; 4] =
+    ["Spanwire_Env.", "SpanwireEnv.", "Zato_Enmasse_Env.", "ZatoEnmasseEnv."];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(name: &str) -> Option<String> {
+        match name {
+            "HOST" => Some("example.com".to_owned()),
+            "Acme_Password" => Some("s3cret{HOST}".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn references_are_replaced() {
+        let cases = [
+            ("Spanwire_Env.HOST", "example.com"),
+            ("SpanwireEnv.HOST", "example.com"),
+            ("Zato_Enmasse_Env.Acme_Password", "s3cret{HOST}"),
+            ("ZatoEnmasseEnv.HOST", "example.com"),
+            (
+                "ws://{Spanwire_Env.HOST}:1/{Zato_Enmasse_Env.HOST}/{id}",
+                "ws://example.com:1/example.com/{id}",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(replaced(text, &env).unwrap().as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_stay() {
+        for text in ["", "x", "/a/{id}", "{", "}", "{x", "Spanwire_Env is nice", "Spanwire_Env. x"]
+        {
+            assert_eq!(replaced(text, &env).unwrap(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn missing_variables_are_named() {
+        for text in ["Spanwire_Env.NOPE", "x{Spanwire_Env.NOPE}"] {
+            let error = replaced(text, &env).unwrap_err();
+            assert_eq!(error, "environment variable 'NOPE' is not set: set it and import again");
+        }
+        assert!(replaced("Spanwire_Env.", &env).unwrap_err().contains("no valid variable name"));
+        assert!(replaced("Spanwire_Env.a-b", &env).unwrap_err().contains("no valid variable name"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Managed objects of Spanwire: what may be configured, how files say it, and whether it is right.
+//!
+//! A file maps kinds (`security`, `web_socket`, `pubsub_topic`, …) to lists of objects. [`import`]
+//! reads such files, YAML or JSON, and returns typed [`Object`]s, or *every* mistake with its file,
+//! line and field. Files of existing systems are read too, including their older words.
+//!
+//! ```
+//! use spanwire_config::{Existing, ObjectSet, Security, parse_str};
+//!
+//! let text = "security:\n  - {name: app1, type: basic_auth, username: app1, password: secret1}\n";
+//! let import = parse_str("objects.yaml", text, &|_| None, Existing::nothing()).unwrap();
+//! let mut set = ObjectSet::new();
+//! assert_eq!(set.apply(import.objects).created, 1);
+//! assert_eq!(set.find::<Security>("app1").unwrap().username.as_deref(), Some("app1"));
+//!
+//! let wrong = parse_str("objects.yaml", &text.replace("basic_auth", "jwt"), &|_| None, Existing::nothing());
+//! assert!(wrong.unwrap_err()[0].to_string().starts_with("objects.yaml:2: security 'app1', field 'type'"));
+//! ```
+//!
+//! # Modules
+//!
+//! | Module | Concern |
+//! |---|---|
+//! | `kind` | names of kinds |
+//! | [`spec`] | **the description of every kind and key**, from which the rest derives |
+//! | `document` | a text as a tree with lines |
+//! | `environment` | values from variables |
+//! | `file` | files and includes |
+//! | `value` | one value: its normal form, or what is wrong |
+//! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
+//! | `validate` | several objects: duplicates, references |
+//! | `object` | the typed forms; storing and showing them |
+//! | `set` | objects by kind and name; create or update |
+//!
+//! # What it does not do
+//!
+//! It stores nothing, encrypts nothing and starts nothing: the caller passes in the environment, the
+//! objects that exist, and functions that encrypt and decrypt. It depends on no other crate of
+//! Spanwire and has no features.
+//!
+//! **Invariants:** an [`Object`] is valid by itself. No message, `Debug` output or masked form
+//! contains a password, a value from the environment that was not accepted, or a secret query
+//! parameter.
+
+mod address;
+mod document;
+mod environment;
+mod file;
+mod import;
+mod kind;
+mod normalise;
+mod object;
+mod password;
+mod problem;
+mod rules;
+mod set;
+pub mod spec;
+mod validate;
+mod value;
+
+pub use crate::address::{RemoteUrl, WebSocketAddress};
+pub use crate::document::MAX_DEPTH;
+pub use crate::environment::Environment;
+pub use crate::file::{MAX_FILE, MAX_FILES};
+pub use crate::import::{Existing, Import, import, parse_str};
+pub use crate::kind::{GENERIC_CONNECTION, Kind};
+pub use crate::object::{
+    ActiveStatus, ContentEncoding, DataFormat, DeliveryMethod, EndpointType, HttpService,
+    NoSubscribers, Object, OutgoingRest, OutgoingWsx, ParamsPriority, PubSubEndpoint,
+    PubSubSubscription, PubSubTopic, RestChannel, Role, Security, SecurityType, StoredError,
+    UrlParamsPriority, WebSocketChannel, WsxGateway,
+};
+pub use crate::password::{MASK, Password};
+pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};
+pub use crate::set::{Action, Applied, Change, Managed, ObjectSet};

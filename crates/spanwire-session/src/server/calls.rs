@@ -1,0 +1,155 @@
+//! Calls of one client: which run, which wait, and in what order their replies go out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use spanwire_protocol::{ClientMessage, CorrelationId, MessageId, ServerMessage, Status};
+
+use super::Common;
+use super::io::{Call, CallFailure, CallId, Output};
+use crate::Now;
+
+/// The calls of one session.
+#[derive(Default)]
+pub(super) struct Calls {
+    last: u64,
+    running: BTreeMap<CallId, Running>,
+    waiting: VecDeque<(Call, Option<MessageId>)>,
+    /// Bytes of input of all calls that run or wait.
+    bytes: usize,
+    /// With ordered replies: each call that was not replied to yet, oldest first, with its reply once there is one.
+    order: VecDeque<(CallId, Option<Bytes>)>,
+}
+
+struct Running {
+    cid: CorrelationId,
+    reply_to: Option<MessageId>,
+    bytes: usize,
+}
+
+impl Calls {
+    pub(super) fn in_flight(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty() && self.order.is_empty()
+    }
+
+    /// Starts a call, lets it wait, or refuses it with 429.
+    pub(super) fn start(&mut self, message: ClientMessage<'_>, now: Now, common: &mut Common) {
+        self.last += 1;
+        let bytes = message.data.len();
+        let reply_to = message.id;
+        let call = Call {
+            id: CallId(self.last),
+            cid: common.correlation_id(),
+            data: message.data,
+            deadline: message
+                .deadline_ms
+                .and_then(|ms| now.instant.checked_add(std::time::Duration::from_millis(ms))),
+            traceparent: message.traceparent.map(std::borrow::Cow::into_owned),
+        };
+        if common.config.ordered_replies {
+            self.order.push_back((call.id, None));
+        }
+        let too_many = self.waiting.len() >= common.config.max_waiting
+            || (self.bytes > 0 && self.bytes.saturating_add(bytes) > common.config.max_call_bytes);
+        if too_many {
+            let status = Status::TOO_MANY_REQUESTS;
+            self.reply(call.id, common, &error(common, &call.cid, reply_to, status, now));
+            return;
+        }
+        self.bytes += bytes;
+        if self.running.len() < common.config.max_in_flight {
+            self.run(call, reply_to, common);
+        } else {
+            self.waiting.push_back((call, reply_to));
+        }
+    }
+
+    /// Answers a call without making it.
+    pub(super) fn refuse(
+        &mut self,
+        message: ClientMessage<'_>,
+        status: Status,
+        now: Now,
+        common: &mut Common,
+    ) {
+        self.last += 1;
+        let id = CallId(self.last);
+        if common.config.ordered_replies {
+            self.order.push_back((id, None));
+        }
+        let cid = common.correlation_id();
+        self.reply(id, common, &error(common, &cid, message.id, status, now));
+    }
+
+    /// Sends the reply to a call and lets the next one start.
+    pub(super) fn complete(
+        &mut self,
+        call: CallId,
+        result: Result<spanwire_protocol::Payload, CallFailure>,
+        now: Now,
+        common: &mut Common,
+    ) {
+        // A call can end after the session gave up on it; nobody waits for that result any more.
+        let Some(running) = self.running.remove(&call) else {
+            return;
+        };
+        self.bytes -= running.bytes;
+        let reply = match result.map(|data| data.into_codec(common.codec)) {
+            Ok(Ok(data)) => {
+                ServerMessage::response(&running.cid, now.timestamp, running.reply_to, data)
+            }
+            Ok(Err(_)) => error(common, &running.cid, running.reply_to, Status::INTERNAL, now),
+            Err(failure) => ServerMessage::response_error(
+                common.codec,
+                &running.cid,
+                now.timestamp,
+                running.reply_to,
+                failure.status,
+                failure.message,
+            ),
+        };
+        self.reply(call, common, &reply);
+        if self.running.len() < common.config.max_in_flight
+            && let Some((next, reply_to)) = self.waiting.pop_front()
+        {
+            self.run(next, reply_to, common);
+        }
+    }
+
+    fn run(&mut self, call: Call, reply_to: Option<MessageId>, common: &mut Common) {
+        self.running.insert(call.id, Running { cid: call.cid, reply_to, bytes: call.data.len() });
+        common.push(Output::Invoke(call));
+    }
+
+    fn reply(&mut self, call: CallId, common: &mut Common, reply: &ServerMessage<'_>) {
+        if self.order.is_empty() {
+            common.send(reply);
+            return;
+        }
+        let encoded = reply.encode(common.codec);
+        match self.order.iter_mut().find(|(id, _)| *id == call) {
+            Some((_, slot)) => *slot = Some(encoded),
+            None => common.push(Output::Send(encoded)),
+        }
+        while let Some((_, Some(_))) = self.order.front() {
+            if let Some((_, Some(ready))) = self.order.pop_front() {
+                common.push(Output::Send(ready));
+            }
+        }
+    }
+}
+
+fn error<'a>(
+    common: &Common,
+    cid: &'a CorrelationId,
+    reply_to: Option<MessageId>,
+    status: Status,
+    now: Now,
+) -> ServerMessage<'a> {
+    let text = status.default_text();
+    ServerMessage::response_error(common.codec, cid, now.timestamp, reply_to, status, text)
+}

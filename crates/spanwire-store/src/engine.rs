@@ -1,0 +1,30 @@
+//! What an engine must do for a [`Store`](crate::Store).
+//!
+//! An engine neither queues nor groups, checks no limits and remembers no failure: the writer does.
+//! A second engine (redb) is a second implementation of this trait and a second name in the format file.
+
+use crate::{Batch, Entry, StoreError};
+
+/// An embedded database. Reads come from any thread, `apply` and `force` from the writer thread only.
+pub(crate) trait Engine: Send + Sync {
+    /// As [`KeyValue::get`](crate::KeyValue::get).
+    fn get(&self, tree: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// As [`KeyValue::scan`](crate::KeyValue::scan).
+    fn scan(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<Entry>, StoreError>;
+
+    /// Applies all batches, in order, as one transaction. Durable only after [`Engine::force`].
+    fn apply(&self, batches: &[&Batch]) -> Result<(), String>;
+
+    /// Forces everything applied so far to the device.
+    fn force(&self) -> Result<(), String>;
+}
+
+/// The text of a caught panic.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "the storage engine stopped without a message".to_owned())
+}

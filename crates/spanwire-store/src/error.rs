@@ -1,0 +1,126 @@
+//! The errors of this crate: one enum for opening a store, one for using it.
+//!
+//! Every text says what to do. None contains a stored value.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A store could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process, or another part of this one, has the store open.
+    #[error(
+        "{} is in use by {holder}; stop that process first, or choose another data folder",
+        dir.display()
+    )]
+    Locked {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// Who holds it, as far as known: `process 4711`.
+        holder: String,
+    },
+    /// A later release wrote the store.
+    #[error(
+        "{} has store format {found} and this release reads up to {supported}; \
+         use the release that wrote it, or a later one", dir.display()
+    )]
+    NewerFormat {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// The version found.
+        found: u64,
+        /// The newest version this release reads.
+        supported: u64,
+    },
+    /// The store belongs to an engine this release does not have.
+    #[error(
+        "{} was written by the storage engine {engine:?}, which this release does not have; \
+         use the release that wrote it, or export there and import here", dir.display()
+    )]
+    OtherEngine {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// The name of the engine.
+        engine: String,
+    },
+    /// The store is damaged.
+    #[error(
+        "the store in {} is damaged ({reason}); move the folder aside, start with an empty one \
+         and restore an export or a backup", dir.display()
+    )]
+    Corrupt {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The folder or a file in it could not be used.
+    #[error(
+        "could not {action} {}; check that it belongs to this user and that the disk has room",
+        path.display()
+    )]
+    Io {
+        /// What was being done, as a verb: `create`, `read`, …
+        action: &'static str,
+        /// The file or folder it was done to.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A read or a commit failed.
+///
+/// It can be cloned because the commits that shared a flush share its failure.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The caller's batch or key breaks a limit; nothing of it was written.
+    #[error("{what} has {size} bytes, allowed are {least} to {most}; split it or shorten it")]
+    Size {
+        /// What is too short or too long: `a key`, …
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+        /// The least bytes allowed.
+        least: usize,
+        /// The most bytes allowed.
+        most: usize,
+    },
+    /// An earlier or this write did not reach the disk, and the store accepts no more.
+    ///
+    /// The commit that met the failure may or may not be found after a restart.
+    #[error(
+        "the store refuses writes because one did not reach the disk ({why}); \
+         repair or free the disk and restart: what was acknowledged before is kept"
+    )]
+    Poisoned {
+        /// What failed first.
+        why: String,
+    },
+    /// A stored value is not what was written.
+    #[error(
+        "the value of key {key} in tree {tree} is damaged ({reason}); \
+         delete or write it again, or restore an export or a backup"
+    )]
+    Corrupt {
+        /// The tree.
+        tree: &'static str,
+        /// The start of the key, in hexadecimal.
+        key: String,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// The engine could not read.
+    #[error(
+        "the store could not be read ({why}); if a restart does not help, \
+         move its folder aside and restore an export or a backup"
+    )]
+    Read {
+        /// What the engine said.
+        why: String,
+    },
+}

@@ -1,0 +1,384 @@
+//! sled 0.34 as an engine, by the rules that make it durable.
+//!
+//! - `Db::flush` does not reach the device on Linux: [`Engine::force`] follows it with `fdatasync` on a
+//!   handle of our own to the file `db`.
+//! - Records above 128 KiB go to files that sled never flushes: values are stored in pieces of 4 KiB
+//!   (`record`) and keys are short ([`crate::MAX_KEY_BYTES`]), so that no page gets that large.
+//! - Only transactions over all trees are atomic, so a group of batches is one such transaction. The one
+//!   writer thread makes conflicts impossible.
+//! - sled panics on some damage: opening and reading are wrapped, the writer wraps writing.
+//! - Its own periodic flush is off.
+//!
+//! In sled, a tree `user` is named `t:user`; `chunks` has the pieces of long values; `meta` has the format
+//! version, whose absence tells a store that lost its data from a new one.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use sled::transaction::{ConflictableTransactionError, TransactionResult, Transactional};
+use sled::{Db, IVec, Tree};
+
+use crate::engine::{Engine, panic_text};
+use crate::record::{self, Place, Record};
+use crate::{Batch, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
+
+/// An open sled database.
+pub(crate) struct SledEngine {
+    db: Db,
+    /// Our own handle to sled's file, for `fdatasync`.
+    file: File,
+    chunks: Tree,
+    /// The trees that exist. Readers only look, so that a read never creates a tree.
+    trees: RwLock<HashMap<String, Tree>>,
+}
+
+impl SledEngine {
+    /// Opens the database in `dir`, which exists. `format` is the format to write into a new one, and
+    /// `fresh` says that there should not be one yet.
+    ///
+    /// When this returns the database is on disk, except for the entry of `dir` in its parent.
+    pub(crate) fn open(
+        dir: &Path,
+        cache_bytes: u64,
+        format: u64,
+        fresh: bool,
+    ) -> Result<Self, OpenError> {
+        let path = dir.join("db");
+        if !fresh && !path.exists() {
+            return Err(corrupt(dir, "the data file `db` is missing".to_owned()));
+        }
+        let config = sled::Config::default()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(None)
+            .print_profile_on_drop(false);
+        let db = guarded(|| open_unlocked(&config))
+            .map_err(|why| corrupt(dir, why))?
+            .map_err(|error| open_error(dir, error))?;
+        guarded(|| Self::prepare(dir, db, format, fresh)).map_err(|why| corrupt(dir, why))?
+    }
+
+    /// Checks or writes the format, then collects the trees.
+    fn prepare(dir: &Path, db: Db, format: u64, fresh: bool) -> Result<Self, OpenError> {
+        let failed = |error| open_error(dir, error);
+        let meta = db.open_tree(META).map_err(failed)?;
+        match meta.get(FORMAT_KEY).map_err(failed)? {
+            Some(found) => check_format(dir, &found, format)?,
+            None if fresh => {
+                let new = format.to_string().into_bytes();
+                meta.insert(FORMAT_KEY, new).map_err(failed)?;
+            }
+            None => return Err(corrupt(dir, "its content is gone".to_owned())),
+        }
+        let mut trees = HashMap::new();
+        for name in db.tree_names() {
+            if let Some(name) = std::str::from_utf8(&name).ok().and_then(|n| n.strip_prefix(PREFIX))
+            {
+                let tree = db.open_tree(tree_name(name)).map_err(failed)?;
+                trees.insert(name.to_owned(), tree);
+            }
+        }
+        let path = dir.join("db");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|source| OpenError::Io { action: "open", path, source })?;
+        let chunks = db.open_tree(CHUNKS).map_err(failed)?;
+        let engine = Self { db, file, chunks, trees: RwLock::new(trees) };
+        engine.force().map_err(|why| corrupt(dir, why))?;
+        sync_files(dir).map_err(|source| OpenError::Io {
+            action: "flush",
+            path: dir.to_owned(),
+            source,
+        })?;
+        Ok(engine)
+    }
+
+    fn existing_tree(&self, name: &str) -> Option<Tree> {
+        self.trees.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn tree_to_write(&self, name: &str) -> Result<Tree, sled::Error> {
+        if let Some(tree) = self.existing_tree(name) {
+            return Ok(tree);
+        }
+        let tree = self.db.open_tree(tree_name(name))?;
+        let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        trees.insert(name.to_owned(), tree.clone());
+        Ok(tree)
+    }
+
+    /// Turns batches into changes: which trees take part, and what each one gets.
+    fn prepare_changes<'a>(&self, batches: &[&'a Batch]) -> Result<Changes<'a>, sled::Error> {
+        // The tree of the chunks is always the first.
+        let mut changes = Changes { trees: vec![self.chunks.clone()], list: Vec::new() };
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        for operation in batches.iter().flat_map(|batch| batch.operations()) {
+            let number = match numbers.get(operation.tree) {
+                Some(number) => *number,
+                None => {
+                    changes.trees.push(self.tree_to_write(operation.tree)?);
+                    let number = changes.trees.len() - 1;
+                    numbers.insert(operation.tree, number);
+                    number
+                }
+            };
+            let key = operation.key.as_slice();
+            let write = match operation.value.as_deref() {
+                None => Write::Delete,
+                Some(value) if record::fits_inline(value) => {
+                    Write::Inline(record::inline(key, value).into())
+                }
+                Some(value) => {
+                    let id = self.db.generate_id()?;
+                    Write::Chunked { id, record: record::chunked(key, value, id).into(), value }
+                }
+            };
+            changes.list.push(Change { tree: number, key, write });
+        }
+        Ok(changes)
+    }
+
+    /// Reads the value of a record.
+    fn value(&self, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, ValueError> {
+        let record = Record::parse(bytes).map_err(ValueError::Damaged)?;
+        let value = match record.place {
+            Place::Inline(value) => value.to_vec(),
+            Place::Chunked { id, length } => self.chunked_value(id, length)?,
+        };
+        record.check(key, &value).map_err(ValueError::Damaged)?;
+        Ok(value)
+    }
+
+    fn chunked_value(&self, id: u64, length: usize) -> Result<Vec<u8>, ValueError> {
+        if length > MAX_BATCH_BYTES {
+            return Err(ValueError::Damaged("its length is impossible"));
+        }
+        let mut value = Vec::with_capacity(length);
+        for key in record::chunk_keys(id, length) {
+            let chunk = self.chunks.get(key).map_err(ValueError::Engine)?;
+            value.extend_from_slice(&chunk.ok_or(ValueError::Damaged("a part of it is missing"))?);
+        }
+        Ok(value)
+    }
+
+    /// Reads a value, again where it is replaced while its chunks are being read.
+    fn read(
+        &self,
+        name: &'static str,
+        tree: &Tree,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut current = tree.get(key).map_err(|error| read_error(&error))?;
+        while let Some(bytes) = current {
+            let reason = match self.value(key, &bytes) {
+                Ok(value) => return Ok(Some(value)),
+                Err(ValueError::Engine(error)) => return Err(read_error(&error)),
+                Err(ValueError::Damaged(reason)) => reason,
+            };
+            current = tree.get(key).map_err(|error| read_error(&error))?;
+            if current.as_ref() == Some(&bytes) {
+                return Err(StoreError::Corrupt { tree: name, key: shown(key), reason });
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_all(
+        &self,
+        name: &'static str,
+        tree: &Tree,
+        prefix: &[u8],
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        for item in tree.scan_prefix(prefix) {
+            let (key, bytes) = item.map_err(|error| read_error(&error))?;
+            let value = match self.value(&key, &bytes) {
+                Ok(value) => Some(value),
+                Err(ValueError::Engine(error)) => return Err(read_error(&error)),
+                // Replaced meanwhile, or really damaged: reading it alone tells.
+                Err(ValueError::Damaged(_)) => self.read(name, tree, &key)?,
+            };
+            if let Some(value) = value {
+                entries.push((key.to_vec(), value));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl Engine for SledEngine {
+    fn get(&self, tree: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(found) = self.existing_tree(tree) else {
+            return Ok(None);
+        };
+        guarded(|| self.read(tree, &found, key)).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn scan(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        let Some(found) = self.existing_tree(tree) else {
+            return Ok(Vec::new());
+        };
+        guarded(|| self.read_all(tree, &found, prefix)).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
+        let changes = self.prepare_changes(batches).map_err(|error| error.to_string())?;
+        if changes.list.is_empty() {
+            return Ok(());
+        }
+        let result: TransactionResult<(), ()> = changes.trees.as_slice().transaction(|trees| {
+            for change in &changes.list {
+                change.apply(trees)?;
+            }
+            Ok(())
+        });
+        result.map_err(|error| format!("the transaction failed: {error:?}"))
+    }
+
+    fn force(&self) -> Result<(), String> {
+        self.db.flush().map_err(|error| error.to_string())?;
+        self.file.sync_data().map_err(|error| error.to_string())
+    }
+}
+
+/// What one transaction does.
+struct Changes<'a> {
+    trees: Vec<Tree>,
+    list: Vec<Change<'a>>,
+}
+
+struct Change<'a> {
+    /// Index into the trees of the transaction.
+    tree: usize,
+    key: &'a [u8],
+    write: Write<'a>,
+}
+
+enum Write<'a> {
+    Delete,
+    Inline(IVec),
+    Chunked { id: u64, record: IVec, value: &'a [u8] },
+}
+
+impl Change<'_> {
+    fn apply(
+        &self,
+        trees: &[sled::transaction::TransactionalTree],
+    ) -> Result<(), ConflictableTransactionError<()>> {
+        let (Some(tree), Some(chunks)) = (trees.get(self.tree), trees.first()) else {
+            let message = "a tree of the batch is not in its transaction".to_owned();
+            return Err(ConflictableTransactionError::Storage(sled::Error::ReportableBug(message)));
+        };
+        let previous = match &self.write {
+            Write::Delete => tree.remove(self.key)?,
+            Write::Inline(record) => tree.insert(self.key, record)?,
+            Write::Chunked { id, record, value } => {
+                let pieces = value.chunks(record::CHUNK_BYTES);
+                for (key, piece) in record::chunk_keys(*id, value.len()).zip(pieces) {
+                    chunks.insert(&key[..], piece)?;
+                }
+                tree.insert(self.key, record)?
+            }
+        };
+        // The chunks of the value that was there. A damaged record has none to be found.
+        if let Some(Ok(Record { place: Place::Chunked { id, length }, .. })) =
+            previous.as_deref().map(Record::parse)
+        {
+            for key in record::chunk_keys(id, length) {
+                chunks.remove(&key[..])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why the bytes of a record did not give its value.
+enum ValueError {
+    Engine(sled::Error),
+    Damaged(&'static str),
+}
+
+/// Opens sled, waiting a little for its lock: a background task of a database that was just closed in
+/// this process may hold it for a moment. Other processes are kept out by the lock of the store.
+fn open_unlocked(config: &sled::Config) -> sled::Result<Db> {
+    let mut attempts = LOCK_ATTEMPTS;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if attempts > 0 && error.to_string().contains("could not acquire lock") =>
+            {
+                attempts -= 1;
+                thread::park_timeout(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Turns a panic of sled into its text. Nothing that was being changed is used again.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_text(payload.as_ref()))
+}
+
+fn check_format(dir: &Path, found: &[u8], supported: u64) -> Result<(), OpenError> {
+    let found = std::str::from_utf8(found).ok().and_then(|text| text.parse().ok());
+    match found {
+        Some(found) if found > supported => {
+            Err(OpenError::NewerFormat { dir: dir.to_owned(), found, supported })
+        }
+        Some(_) => Ok(()),
+        None => Err(corrupt(dir, "its format version is not a number".to_owned())),
+    }
+}
+
+/// Forces sled's files and their names to disk. sled itself does neither for the small ones.
+fn sync_files(dir: &Path) -> std::io::Result<()> {
+    for entry in dir.read_dir()? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    crate::folder::sync_folder(dir)
+}
+
+fn open_error(dir: &Path, error: sled::Error) -> OpenError {
+    match error {
+        sled::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
+            OpenError::Io { action: "open", path: dir.to_owned(), source }
+        }
+        other => corrupt(dir, other.to_string()),
+    }
+}
+
+fn corrupt(dir: &Path, reason: String) -> OpenError {
+    OpenError::Corrupt { dir: dir.to_owned(), reason }
+}
+
+fn read_error(error: &sled::Error) -> StoreError {
+    StoreError::Read { why: error.to_string() }
+}
+
+/// The start of a key, for an error.
+fn shown(key: &[u8]) -> String {
+    let start: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    if key.len() > 16 { start + "…" } else { start }
+}
+
+fn tree_name(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+const PREFIX: &str = "t:";
+const CHUNKS: &str = "chunks";
+const META: &str = "meta";
+const FORMAT_KEY: &str = "format";
+const LOCK_ATTEMPTS: u32 = 400;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);

@@ -1,0 +1,189 @@
+//! The suite every implementation of [`KeyValue`] passes; feature `testing`.
+//!
+//! It tests the face only: durability, locks and formats belong to each implementation.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::{Batch, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError};
+
+/// Runs the suite; `make` gives a new empty store each time it is called.
+///
+/// # Panics
+///
+/// When the implementation breaks a rule; the message names it.
+pub fn contract(mut make: impl FnMut() -> Box<dyn KeyValue>) {
+    let rules: [(&str, Rule); 9] = [
+        ("an empty store has nothing", an_empty_store_has_nothing),
+        ("a value is read as it was written", a_value_is_read_as_it_was_written),
+        ("writes replace and delete", writes_replace_and_delete),
+        ("a batch spans trees, in order", a_batch_spans_trees_in_order),
+        ("a scan is sorted and keeps to its prefix", a_scan_is_sorted_and_keeps_to_its_prefix),
+        ("a batch beyond a limit writes nothing", a_batch_beyond_a_limit_writes_nothing),
+        ("values of every size survive", values_of_every_size_survive),
+        ("concurrent commits all arrive", concurrent_commits_all_arrive),
+        ("readers see whole values", readers_see_whole_values),
+    ];
+    for (name, rule) in rules {
+        let store = make();
+        let outcome = rule(store.as_ref());
+        assert!(outcome.is_ok(), "{name}: {outcome:?}");
+        assert_eq!(store.health(), Health::Healthy, "{name}");
+    }
+}
+
+type Rule = fn(&dyn KeyValue) -> Result<(), StoreError>;
+
+fn an_empty_store_has_nothing(store: &dyn KeyValue) -> Result<(), StoreError> {
+    assert_eq!(store.get("a", b"k")?, None);
+    assert_eq!(store.scan("a", b"")?, []);
+    store.delete("a", b"k")?;
+    store.commit(Batch::new())?;
+    assert_eq!(store.scan("a", b"")?, []);
+    Ok(())
+}
+
+fn a_value_is_read_as_it_was_written(store: &dyn KeyValue) -> Result<(), StoreError> {
+    for (key, value) in [(&b"k"[..], &b"v"[..]), (b"empty", b""), (&[0], &[0]), (&[255; 9], &[255])]
+    {
+        store.put("a", key, value)?;
+        assert_eq!(store.get("a", key)?.as_deref(), Some(value));
+        assert_eq!(store.get("b", key)?, None, "trees are separate");
+    }
+    Ok(())
+}
+
+fn writes_replace_and_delete(store: &dyn KeyValue) -> Result<(), StoreError> {
+    store.put("a", b"k", b"one")?;
+    store.put("a", b"k", b"two")?;
+    assert_eq!(store.get("a", b"k")?.as_deref(), Some(&b"two"[..]));
+    store.delete("a", b"k")?;
+    assert_eq!(store.get("a", b"k")?, None);
+    store.delete("a", b"k")?;
+    store.put("a", b"k", b"three")?;
+    assert_eq!(store.get("a", b"k")?.as_deref(), Some(&b"three"[..]));
+    Ok(())
+}
+
+fn a_batch_spans_trees_in_order(store: &dyn KeyValue) -> Result<(), StoreError> {
+    store.put("a", b"gone", b"x")?;
+    let mut batch = Batch::new();
+    batch.put("a", b"k", "1").put("b", b"k", "2").put("c", b"k", "3").delete("a", b"gone");
+    batch.put("a", b"twice", "first").put("a", b"twice", "last");
+    batch.put("a", b"undone", "x").delete("a", b"undone");
+    batch.delete("a", b"redone").put("a", b"redone", "y");
+    store.commit(batch)?;
+    let read = |tree, key: &[u8]| store.get(tree, key);
+    assert_eq!(read("a", b"k")?.as_deref(), Some(&b"1"[..]));
+    assert_eq!(read("b", b"k")?.as_deref(), Some(&b"2"[..]));
+    assert_eq!(read("c", b"k")?.as_deref(), Some(&b"3"[..]));
+    assert_eq!(read("a", b"twice")?.as_deref(), Some(&b"last"[..]));
+    assert_eq!(read("a", b"redone")?.as_deref(), Some(&b"y"[..]));
+    assert_eq!(read("a", b"gone")?, None);
+    assert_eq!(read("a", b"undone")?, None);
+    Ok(())
+}
+
+fn a_scan_is_sorted_and_keeps_to_its_prefix(store: &dyn KeyValue) -> Result<(), StoreError> {
+    let mut keys: Vec<Vec<u8>> = (0..600_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes().to_vec())
+        .chain([vec![7], vec![7, 0], vec![7, 255], vec![7, 255, 255], vec![8], vec![255; 3]])
+        .collect();
+    let mut batch = Batch::new();
+    for key in &keys {
+        batch.put("a", key, key.as_slice());
+    }
+    batch.put("b", &[7, 1], "another tree");
+    store.commit(batch)?;
+    keys.sort();
+    for prefix in [&[][..], &[7], &[7, 255], &[255], &[255, 255, 255], &[7, 0, 0, 0, 0, 0]] {
+        let expected: Vec<_> = keys.iter().filter(|key| key.starts_with(prefix)).collect();
+        let found = store.scan("a", prefix)?;
+        assert!(found.iter().all(|(key, value)| key == value));
+        assert_eq!(found.iter().map(|(key, _)| key).collect::<Vec<_>>(), expected);
+    }
+    Ok(())
+}
+
+fn a_batch_beyond_a_limit_writes_nothing(store: &dyn KeyValue) -> Result<(), StoreError> {
+    let long_key = [7; MAX_KEY_BYTES + 1];
+    let bad: [(&'static str, &[u8], usize); 4] =
+        [("a", b"", 1), ("a", &long_key, 1), ("", b"k", 1), ("a", b"k", MAX_BATCH_BYTES)];
+    for (tree, key, value_bytes) in bad {
+        let mut batch = Batch::new();
+        batch.put("a", b"innocent", "v").put(tree, key, vec![0; value_bytes]);
+        let refused = store.commit(batch);
+        assert!(matches!(refused, Err(StoreError::Size { .. })), "{refused:?}");
+    }
+    assert_eq!(store.scan("a", b"")?, []);
+    store.put("a", &[7; MAX_KEY_BYTES], b"v")
+}
+
+fn values_of_every_size_survive(store: &dyn KeyValue) -> Result<(), StoreError> {
+    let sizes = [0, 1, 4085, 4090, 4091, 4096, 4097, 8192, 8193, 100_000, 1 << 20];
+    // Each key has every size in turn, so that long replaces short and short replaces long.
+    for turn in 0..sizes.len() {
+        let mut batch = Batch::new();
+        let mut expected = Vec::new();
+        let turned = sizes.iter().cycle().skip(turn);
+        for ((key, size), fill) in (0..=u8::MAX).zip(turned).take(sizes.len()).zip(1..) {
+            let value: Vec<u8> = (fill..=u8::MAX).cycle().take(*size).collect();
+            batch.put("a", &[key], value.clone());
+            expected.push((vec![key], value));
+        }
+        store.commit(batch)?;
+        // Not assert_eq: nobody reads megabytes of differences.
+        assert!(store.scan("a", b"")? == expected, "scan, turn {turn}");
+        for (key, value) in &expected {
+            assert!(store.get("a", key)?.as_ref() == Some(value), "{} bytes", value.len());
+        }
+    }
+    Ok(())
+}
+
+fn concurrent_commits_all_arrive(store: &dyn KeyValue) -> Result<(), StoreError> {
+    thread::scope(|scope| {
+        for writer in 0..8_u8 {
+            scope.spawn(move || {
+                for number in 0..25_u8 {
+                    let mut batch = Batch::new();
+                    batch.put("a", &[writer, number], [number]).put("b", &[number, writer], "");
+                    let outcome = store.commit(batch);
+                    assert!(outcome.is_ok(), "{outcome:?}");
+                    let read = store.get("a", &[writer, number]);
+                    assert_eq!(read, Ok(Some(vec![number])), "a commit is seen once it returned");
+                }
+            });
+        }
+    });
+    assert_eq!(store.scan("a", b"")?.len(), 200);
+    assert_eq!(store.scan("b", b"")?.len(), 200);
+    Ok(())
+}
+
+fn readers_see_whole_values(store: &dyn KeyValue) -> Result<(), StoreError> {
+    store.put("a", b"k", &[0; 20_000])?;
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let one = store.get("a", b"k").map(Option::unwrap_or_default);
+                    let all = store.scan("a", b"k").map(|entries| entries.into_iter().next());
+                    let all = all.map(|entry| entry.map(|(_, value)| value).unwrap_or_default());
+                    for value in [one, all] {
+                        assert!(value.is_ok(), "{:?}", value.err());
+                        let value = value.unwrap_or_default();
+                        let first = value.first().copied();
+                        assert_eq!(value.len(), 20_000 + usize::from(first.unwrap_or_default()));
+                        assert!(value.iter().all(|byte| Some(*byte) == first), "a mixed value");
+                    }
+                }
+            });
+        }
+        let outcome = (0..=200_u8)
+            .try_for_each(|fill| store.put("a", b"k", &vec![fill; 20_000 + usize::from(fill)]));
+        done.store(true, Ordering::SeqCst);
+        outcome
+    })
+}

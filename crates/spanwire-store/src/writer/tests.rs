@@ -1,0 +1,134 @@
+//! The rules of the writer, with an engine that waits, counts and fails on command.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::Entry;
+
+/// Writes down the size of each group; waits in `force` for a word from the test.
+struct Scripted {
+    groups: Mutex<Vec<usize>>,
+    /// What each `force` does, in order.
+    script: Mutex<Receiver<Step>>,
+}
+
+enum Step {
+    Succeed,
+    Fail(&'static str),
+    Panic(&'static str),
+}
+
+impl Engine for Scripted {
+    fn get(&self, _: &'static str, _: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: &'static str, _: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
+        self.groups.lock().unwrap().push(batches.len());
+        Ok(())
+    }
+
+    fn force(&self) -> Result<(), String> {
+        match self.script.lock().unwrap().recv().unwrap() {
+            Step::Succeed => Ok(()),
+            Step::Fail(why) => Err(why.to_owned()),
+            Step::Panic(why) => panic!("{why}"),
+        }
+    }
+}
+
+fn writer() -> (Writer, Arc<Scripted>, SyncSender<Step>) {
+    let (steps, script) = sync_channel(64);
+    let engine = Arc::new(Scripted { groups: Mutex::new(Vec::new()), script: Mutex::new(script) });
+    let writer = Writer::start(Arc::clone(&engine) as Arc<dyn Engine>, 16_384).unwrap();
+    (writer, engine, steps)
+}
+
+fn one(value_bytes: usize) -> Batch {
+    let mut batch = Batch::new();
+    batch.put("t", b"k", vec![0; value_bytes]);
+    batch
+}
+
+/// Waits until the writer has taken the first commit and stands in its `force`.
+fn wait_for_first_group(engine: &Scripted) {
+    while engine.groups.lock().unwrap().is_empty() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn commits_that_wait_together_share_one_flush() {
+    let (writer, engine, steps) = writer();
+    let mut answers = vec![writer.enqueue(one(1)).unwrap()];
+    wait_for_first_group(&engine);
+    answers.extend((0..10).map(|_| writer.enqueue(one(1)).unwrap()));
+    steps.send(Step::Succeed).unwrap();
+    steps.send(Step::Succeed).unwrap();
+    for answer in answers {
+        assert_eq!(answer.recv().unwrap(), Ok(()));
+    }
+    assert_eq!(*engine.groups.lock().unwrap(), [1, 10]);
+}
+
+#[test]
+fn a_group_is_bounded_in_operations_and_bytes() {
+    for (value_bytes, commits, expected) in [(1, 5000, 4096), (GROUP_BYTES / 4, 9, 4)] {
+        let (writer, engine, steps) = writer();
+        let mut answers = vec![writer.enqueue(one(1)).unwrap()];
+        wait_for_first_group(&engine);
+        answers.extend((0..commits).map(|_| writer.enqueue(one(value_bytes)).unwrap()));
+        for _ in 0..10 {
+            steps.send(Step::Succeed).unwrap();
+        }
+        assert!(answers.into_iter().all(|answer| answer.recv().unwrap().is_ok()));
+        assert_eq!(engine.groups.lock().unwrap()[1], expected);
+    }
+}
+
+#[test]
+fn a_commit_is_not_answered_before_its_flush() {
+    let (writer, engine, steps) = writer();
+    let answer = writer.enqueue(one(1)).unwrap();
+    wait_for_first_group(&engine);
+    assert!(answer.try_recv().is_err());
+    steps.send(Step::Succeed).unwrap();
+    assert_eq!(answer.recv().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_failed_flush_fails_its_group_and_everything_after() {
+    for step in [Step::Fail("no space left"), Step::Panic("no space left")] {
+        let (writer, engine, steps) = writer();
+        assert_eq!(writer.health(), Health::Healthy);
+        let first = writer.enqueue(one(1)).unwrap();
+        wait_for_first_group(&engine);
+        let queued = writer.enqueue(one(1)).unwrap();
+        steps.send(step).unwrap();
+
+        let poisoned = StoreError::Poisoned { why: "no space left".to_owned() };
+        assert_eq!(first.recv().unwrap(), Err(poisoned.clone()));
+        assert_eq!(queued.recv().unwrap(), Err(poisoned.clone()));
+        assert_eq!(writer.commit(one(1)), Err(poisoned));
+        assert_eq!(writer.health(), Health::Poisoned { why: "no space left".to_owned() });
+        assert_eq!(*engine.groups.lock().unwrap(), [1], "nothing is written after a failure");
+    }
+}
+
+#[test]
+fn a_drop_finishes_what_is_queued() {
+    let (writer, engine, steps) = writer();
+    let mut answers = vec![writer.enqueue(one(1)).unwrap()];
+    wait_for_first_group(&engine);
+    answers.extend((0..5).map(|_| writer.enqueue(one(1)).unwrap()));
+    steps.send(Step::Succeed).unwrap();
+    steps.send(Step::Succeed).unwrap();
+    drop(writer);
+    for answer in answers {
+        assert_eq!(answer.try_recv().unwrap(), Ok(()));
+    }
+}
