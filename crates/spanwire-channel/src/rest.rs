@@ -32,6 +32,8 @@ pub struct RestChannel {
     pub data_format: DataFormat,
     /// How callers authenticate themselves.
     pub security: Security,
+    /// The security definition they are checked against; none without security.
+    pub security_name: Option<Arc<str>>,
     /// Whether parameters of the path and the query become input fields; yes.
     pub merge_params: bool,
     /// Whether a parameter of the path wins over one of the query; no.
@@ -61,6 +63,7 @@ impl RestChannel {
             service: service.into(),
             data_format: DataFormat::Json,
             security: Security::None,
+            security_name: None,
             merge_params: true,
             path_over_query: false,
             message_over_params: false,

@@ -6,6 +6,7 @@ mod handle;
 mod mailbox;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use spanwire_session::SessionConfig;
 
@@ -24,6 +25,14 @@ pub struct WsxChannel {
     pub path: String,
     /// The mounted service.
     pub service: Arc<str>,
+    /// The security definition clients log in with; `None` lets everybody in, who must still create a session.
+    pub security_name: Option<Arc<str>>,
+    /// How long a call may take; 30 s.
+    pub service_timeout: Duration,
+    /// A service told of each client that logged in.
+    pub on_connect: Option<Arc<str>>,
+    /// A service told of each logged-in client that went away.
+    pub on_disconnect: Option<Arc<str>>,
     /// Times and limits of its sessions.
     pub session: SessionConfig,
     /// Limits of its connections.
@@ -42,6 +51,10 @@ impl WsxChannel {
             name: name.into(),
             path: path.to_owned(),
             service: service.into(),
+            security_name: None,
+            service_timeout: Duration::from_secs(30),
+            on_connect: None,
+            on_disconnect: None,
             session: SessionConfig::default(),
             socket: SocketLimits::default(),
             origins: OriginPolicy::default(),

@@ -73,3 +73,5 @@ pub use crate::object::{
 pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};
 pub use crate::set::{Action, Applied, Change, Managed, ObjectSet};
+
+pub use value::duration as parse_duration;

@@ -92,7 +92,7 @@ pub(crate) fn list(node: &Node) -> Result<Vec<String>, String> {
 }
 
 /// Parses a time: `5`, `5s`, `500ms`, `2m`, `1h`, `30d`; a bare number is in seconds.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;

@@ -51,6 +51,33 @@ pub struct ConnectionInfo {
     pub is_internal: bool,
 }
 
+/// One connection that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedConnection {
+    /// The id the server gave.
+    pub pub_client_id: ConnectionId,
+    /// The id the client chose.
+    pub ext_client_id: String,
+    /// The label the client chose.
+    pub ext_client_name: String,
+    /// The channel it was connected to.
+    pub channel_name: String,
+    /// Address and port of the client.
+    pub peer_address: String,
+    /// When the connection was made.
+    pub connection_time: Timestamp,
+    /// When it ended.
+    pub close_time: Timestamp,
+    /// Whether the client had logged in.
+    pub was_logged_in: bool,
+    /// `client`, `server` or `network`.
+    pub closed_by: String,
+    /// The close code; 1005 for a close without one, 1006 for a lost connection.
+    pub code: u16,
+    /// The close reason; text from outside when the client closed.
+    pub reason: String,
+}
+
 /// The body that asks for an answer of a client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,7 @@ use crate::service::BoxFuture;
 pub const DEFAULT_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which connections are meant: those for which *every* given attribute matches exactly.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConnectionFilter {
     /// The channel's name.
@@ -36,6 +36,12 @@ pub struct ConnectionFilter {
 }
 
 impl ConnectionFilter {
+    /// Whether nothing is asked for, so that every connection matches.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether a connection is meant. An empty filter means all.
     #[must_use]
     pub fn matches(&self, connection: &ConnectionInfo) -> bool {

@@ -16,6 +16,8 @@ pub struct Stream {
     /// How many bytes the peer may still send; none is no limit. Keeps peers that have not logged in from filling
     /// memory with one large message.
     allowance: Option<usize>,
+    /// How many bytes were written, all in all.
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -33,23 +35,35 @@ pub(crate) struct Tcp {
 
 impl Stream {
     pub(crate) fn plain(tcp: Tcp) -> Self {
-        Self { transport: Transport::Plain(tcp), allowance: None }
+        Self { transport: Transport::Plain(tcp), allowance: None, written: 0 }
     }
 
     pub(crate) fn tls(tls: TlsStream<Tcp>) -> Self {
-        Self { transport: Transport::Tls(Box::new(tls)), allowance: None }
+        Self { transport: Transport::Tls(Box::new(tls)), allowance: None, written: 0 }
     }
 
     /// Limits what the peer may send from now on, in bytes; reading more is an error.
     pub fn set_read_allowance(&mut self, allowance: Option<usize>) {
         self.allowance = allowance;
     }
+
+    /// How many bytes the system took so far: grows while the peer reads.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn count(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = &result {
+            self.written += *written as u64;
+        }
+        result
+    }
 }
 
 /// Forwards the writing half to whichever transport it is.
 macro_rules! forward {
     ($self:expr, $stream:ident => $call:expr) => {
-        match &mut $self.get_mut().transport {
+        match &mut $self.as_mut().get_mut().transport {
             Transport::Plain(tcp) => {
                 let $stream = Pin::new(&mut tcp.stream);
                 $call
@@ -87,19 +101,21 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, stream => stream.poll_write(cx, buf))
+        let result = forward!(self, stream => stream.poll_write(cx, buf));
+        self.count(result)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        forward!(self, stream => stream.poll_write_vectored(cx, bufs))
+        let result = forward!(self, stream => stream.poll_write_vectored(cx, bufs));
+        self.count(result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -109,11 +125,11 @@ impl AsyncWrite for Stream {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self, stream => stream.poll_flush(cx))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self, stream => stream.poll_shutdown(cx))
     }
 }

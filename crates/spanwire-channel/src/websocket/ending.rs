@@ -37,6 +37,12 @@ impl Ending {
         Self { side: Side::Network, frame: CloseFrame::with_reason(CloseCode::ABNORMAL, reason) }
     }
 
+    /// The connection was given up without a word.
+    #[must_use]
+    pub fn aborted() -> Self {
+        Self::lost(None)
+    }
+
     pub(super) fn by_us(frame: CloseFrame) -> Self {
         Self { side: Side::Server, frame }
     }

@@ -44,9 +44,12 @@ pub async fn run(
         limits,
         outgoing: VecDeque::new(),
         outgoing_bytes: 0,
+        told_bytes: 0,
+        pong_bytes: 0,
         needs_flush: false,
         closing: None,
         stalled: None,
+        written: 0,
     };
     let ending = std::future::poll_fn(|cx| driver.poll(cx, &mut conversation)).await;
     conversation.handle_end(&ending);
@@ -59,11 +62,17 @@ struct Driver {
     limits: SocketLimits,
     outgoing: VecDeque<tungstenite::Message>,
     outgoing_bytes: usize,
+    /// What the conversation was last told of the queue.
+    told_bytes: usize,
+    /// What the library may hold of pongs that are not written yet.
+    pong_bytes: usize,
     needs_flush: bool,
     /// What we closed with, once the conversation or a violation asked for it.
     closing: Option<Ending>,
     /// Runs while writing stands still, and from our close frame on.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// How much was written when `stalled` was last set.
+    written: u64,
 }
 
 impl Driver {
@@ -77,16 +86,17 @@ impl Driver {
                 conversation.poll_progress(cx, self.has_room());
                 progressed |= self.take_actions(conversation);
             }
-            let before = self.outgoing_bytes;
+            let had_room = self.has_room();
             if let Err(error) = self.write(cx) {
                 return Poll::Ready(
                     self.closing.take().unwrap_or_else(|| Ending::lost(Some(&error))),
                 );
             }
-            if before != self.outgoing_bytes {
+            // Room in the queue may be what reading and results waited for.
+            progressed |= !had_room && self.has_room();
+            if self.told_bytes != self.outgoing_bytes {
+                self.told_bytes = self.outgoing_bytes;
                 conversation.queue_changed(self.outgoing_bytes);
-                // Room in the queue may be what reading and results waited for.
-                progressed |= before >= self.limits.outgoing_queue_size;
             }
             if let Some(ending) = self.check_stall(cx) {
                 return Poll::Ready(ending);
@@ -100,7 +110,7 @@ impl Driver {
     }
 
     fn has_room(&self) -> bool {
-        self.outgoing_bytes < self.limits.outgoing_queue_size
+        self.outgoing_bytes + self.pong_bytes < self.limits.outgoing_queue_size
     }
 
     /// Reads what is there. An error is the end of the connection.
@@ -138,7 +148,10 @@ impl Driver {
                 }
                 Ok(tungstenite::Message::Pong(_)) => conversation.handle_pong(),
                 // The library has queued the pong; the flush of this turn sends it.
-                Ok(tungstenite::Message::Ping(_)) => self.needs_flush = true,
+                Ok(tungstenite::Message::Ping(payload)) => {
+                    self.pong_bytes += payload.len() + FRAME_OVERHEAD;
+                    self.needs_flush = true;
+                }
                 Ok(tungstenite::Message::Frame(_)) => {}
                 Err(error) => match violation(&error) {
                     Some(frame) if self.closing.is_none() => {
@@ -154,7 +167,13 @@ impl Driver {
                     }
                 },
             }
-            if self.take_actions(conversation) && !self.has_room() {
+            // What the next message may be is a close, after which nothing more can be handed over.
+            if self.take_actions(conversation)
+                && let Err(error) = self.hand_over(cx)
+            {
+                return Err(self.closing.take().unwrap_or_else(|| Ending::lost(Some(&error))));
+            }
+            if !self.has_room() {
                 return Ok(true);
             }
         }
@@ -196,6 +215,22 @@ impl Driver {
 
     /// Hands everything queued to the socket, and flushes once.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), tungstenite::Error> {
+        self.hand_over(cx)?;
+        if self.needs_flush
+            && self.outgoing.is_empty()
+            && Pin::new(&mut self.socket).poll_flush(cx)?.is_ready()
+        {
+            self.needs_flush = false;
+            self.pong_bytes = 0;
+            if self.closing.is_none() {
+                self.stalled = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands queued messages to the socket, which writes them when it has many or is flushed.
+    fn hand_over(&mut self, cx: &mut Context<'_>) -> Result<(), tungstenite::Error> {
         let mut socket = Pin::new(&mut self.socket);
         while !self.outgoing.is_empty() {
             match socket.as_mut().poll_ready(cx)? {
@@ -211,17 +246,6 @@ impl Driver {
             socket.as_mut().start_send(message)?;
             self.needs_flush = true;
         }
-        if self.needs_flush {
-            match socket.poll_flush(cx)? {
-                Poll::Pending => {}
-                Poll::Ready(()) => {
-                    self.needs_flush = false;
-                    if self.closing.is_none() {
-                        self.stalled = None;
-                    }
-                }
-            }
-        }
         Ok(())
     }
 
@@ -231,6 +255,12 @@ impl Driver {
         if !stalls {
             self.stalled = None;
             return None;
+        }
+        // A great message to a slow peer takes as long as it takes, while it moves.
+        let written = self.socket.get_ref().written();
+        if self.written != written && self.closing.is_none() {
+            self.written = written;
+            self.stalled = None;
         }
         let timeout = self.limits.write_timeout;
         let sleep = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));

@@ -1,0 +1,78 @@
+//! The spanwire server: arguments, one library call, an exit code.
+
+mod args;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use spanwire_runtime::settings::{self, Settings};
+use spanwire_runtime::{App, StartError, telemetry};
+
+use crate::args::{Args, Command};
+
+/// Messages are short-lived allocations of all sizes; the system's allocator keeps more pages for them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Wrong usage or input; 1 is for everything that failed otherwise.
+const WRONG_INPUT: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(std::io::stderr(), &format!("{error}\n"));
+            ExitCode::from(if error.is_input() { WRONG_INPUT } else { 1 })
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), StartError> {
+    let settings = settings::load(&args.data.join("spanwire.toml"), variables(), args.overrides())
+        .map_err(StartError::Settings)?;
+    if let Some(Command::Check) = args.command {
+        return check(&args.data, &settings, args);
+    }
+    telemetry::init_logging(settings.log_format, std::env::var("RUST_LOG").ok().as_deref());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let result = runtime.block_on(serve(args, settings));
+    // Lookups of host names can hang for as long as the system lets them; they must not hold the exit up.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn serve(args: &Args, settings: Settings) -> Result<(), StartError> {
+    let builder =
+        App::builder().settings(settings).data(&args.data).import(args.import.iter().cloned());
+    let mut app = builder.start().await?;
+    if let Some(welcome) = app.take_welcome() {
+        say(std::io::stdout(), &welcome);
+    }
+    app.stop_requested().await.map_err(StartError::Runtime)?;
+    app.shutdown().await;
+    Ok(())
+}
+
+fn check(data: &Path, settings: &Settings, args: &Args) -> Result<(), StartError> {
+    let found = spanwire_runtime::check(data, settings, &args.import)?;
+    say(std::io::stdout(), &format!("{found}\n"));
+    Ok(())
+}
+
+/// Variables that are not text cannot be ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Whoever closed the other end does not want to read it.
+fn say(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}

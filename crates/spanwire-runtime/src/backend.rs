@@ -1,0 +1,166 @@
+//! The ports of the channels, joined to security, services and the table of connections.
+
+mod peer;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use spanwire_channel::backend::{
+    Backend, BoxFuture, Principal, Probe, RestCall, Unauthenticated, WsxPeer,
+};
+use spanwire_channel::rest::{Credentials, RestChannel};
+use spanwire_channel::transport::{Observer, Peer};
+use spanwire_channel::wsx::ConnectionHandle;
+use spanwire_protocol::Payload;
+use spanwire_service::{Call, ChannelType, Origin, Ports, ServiceError};
+use spanwire_session::CallFailure;
+
+use self::peer::ClientPeer;
+use crate::connections::ConnectionTable;
+use crate::hooks::Hooks;
+use crate::resolver::Resolver;
+use crate::security::{Definitions, Verdict};
+use crate::telemetry::Metrics;
+
+/// Everything a channel asks for.
+pub(crate) struct Host {
+    pub(crate) ports: Ports,
+    pub(crate) connections: Arc<ConnectionTable>,
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) resolver: Resolver,
+    pub(crate) hooks: Hooks,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+/// What probes are told.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    pub(crate) stopping: AtomicBool,
+}
+
+impl Readiness {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err("the server is shutting down".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Host {
+    fn verdict(
+        &self,
+        definition: &str,
+        username: &str,
+        password: &str,
+        from: IpAddr,
+        channel: &str,
+    ) -> Verdict {
+        let verdict = self.definitions.check(definition, username, password, from);
+        let outcome = match &verdict {
+            Verdict::Accepted(_) => "accepted",
+            Verdict::Refused(_) => "refused",
+            Verdict::Throttled(_) => "throttled",
+        };
+        self.metrics.count("spanwire_logins_total", &[("channel", channel), ("outcome", outcome)]);
+        if !matches!(verdict, Verdict::Accepted(_)) {
+            // The user name comes from outside: it may be a password in the wrong field.
+            tracing::info!(channel, %from, outcome, "login refused");
+        }
+        verdict
+    }
+}
+
+/// The host as channels see it.
+pub(crate) struct ChannelBackend(pub(crate) Arc<Host>);
+
+impl Backend for ChannelBackend {
+    fn connect(&self, connection: ConnectionHandle) -> Box<dyn WsxPeer> {
+        let channel = &connection.channel().name;
+        self.0.metrics.count("spanwire_connections_opened_total", &[("channel", channel)]);
+        let (id, address) = (connection.id(), connection.peer().address);
+        tracing::info!(connection = %id, channel = &**channel, %address, "new connection");
+        self.0.connections.connected(&connection);
+        Box::new(ClientPeer::new(Arc::clone(&self.0), connection))
+    }
+
+    fn authenticate(
+        &self,
+        channel: &Arc<RestChannel>,
+        peer: &Peer,
+        credentials: Option<Credentials>,
+    ) -> BoxFuture<Result<Principal, Unauthenticated>> {
+        let (Some(definition), Some(credentials)) = (&channel.security_name, credentials) else {
+            return Box::pin(std::future::ready(Err(Unauthenticated::Wrong)));
+        };
+        let (username, password) = match &credentials {
+            Credentials::Basic { username, password } => (&**username, password),
+            Credentials::ApiKey(key) => ("", key),
+        };
+        let verdict =
+            self.0.verdict(definition, username, password, peer.address.ip(), &channel.name);
+        Box::pin(async move {
+            match verdict {
+                Verdict::Accepted(principal) => Ok(principal),
+                Verdict::Refused(delay) => {
+                    tokio::time::sleep(delay).await;
+                    Err(Unauthenticated::Wrong)
+                }
+                Verdict::Throttled(_) => Err(Unauthenticated::Throttled),
+            }
+        })
+    }
+
+    fn call(&self, call: RestCall) -> BoxFuture<Result<Payload, CallFailure>> {
+        let origin = Arc::new(Origin {
+            channel_name: Arc::clone(&call.channel.name),
+            channel_type: ChannelType::Rest,
+            security_name: call.principal.security_name,
+            username: call.principal.username,
+            peer_address: call.peer.address.to_string().into(),
+            client: None,
+        });
+        let invocation = Call {
+            service: Arc::clone(&call.channel.service),
+            input: call.input,
+            cid: Some(call.cid),
+            timeout: call.channel.timeout,
+            traceparent: call.traceparent.map(Into::into),
+        };
+        let ports = self.0.ports.clone();
+        Box::pin(async move { ports.invoke(invocation, origin).await.map_err(failure) })
+    }
+
+    fn health(&self, probe: Probe) -> Result<(), String> {
+        match probe {
+            Probe::Live => Ok(()),
+            Probe::Ready | Probe::ReadyForWebSockets => self.0.readiness.check(),
+        }
+    }
+
+    fn refused(&self, reason: &'static str) {
+        self.0.metrics.count("spanwire_refusals_total", &[("reason", reason)]);
+    }
+}
+
+/// Counts what listeners refuse.
+pub(crate) struct Refusals(pub(crate) Arc<Metrics>);
+
+impl Observer for Refusals {
+    fn refused(&self, reason: &'static str) {
+        self.0.count("spanwire_refusals_total", &[("reason", reason)]);
+    }
+}
+
+/// What the caller of a failed service is told.
+pub(crate) fn failure(error: ServiceError) -> CallFailure {
+    CallFailure { status: error.status(), message: error.into_message() }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}

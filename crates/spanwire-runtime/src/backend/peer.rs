@@ -1,0 +1,147 @@
+//! One connected WebSocket client: its login, its calls, its comings and goings.
+
+use std::sync::Arc;
+
+use spanwire_channel::backend::{BoxFuture, Principal, WsxPeer};
+use spanwire_channel::clock;
+use spanwire_channel::websocket::Ending;
+use spanwire_channel::wsx::ConnectionHandle;
+use spanwire_protocol::Payload;
+use spanwire_service::{ChannelType, ClientOrigin, Origin};
+use spanwire_session::{Call, CallFailure};
+
+use super::{Host, failure};
+use crate::security::Verdict;
+
+pub(super) struct ClientPeer {
+    host: Arc<Host>,
+    connection: ConnectionHandle,
+    /// What services are told about the caller; made anew when something in it changes.
+    origin: Option<Arc<Origin>>,
+}
+
+impl ClientPeer {
+    pub(super) fn new(host: Arc<Host>, connection: ConnectionHandle) -> Self {
+        Self { host, connection, origin: None }
+    }
+
+    fn origin(&mut self) -> Arc<Origin> {
+        let names = self.connection.names();
+        if let Some(origin) = &self.origin
+            && let Some(client) = &origin.client
+            && Arc::ptr_eq(&client.peer_fqdn, &names.peer)
+        {
+            return Arc::clone(origin);
+        }
+        let (principal, client) = (self.connection.principal(), self.connection.client());
+        let origin = Arc::new(Origin {
+            channel_name: Arc::clone(&self.connection.channel().name),
+            channel_type: ChannelType::WebSocket,
+            security_name: principal.security_name,
+            username: principal.username,
+            peer_address: self.connection.peer().address.to_string().into(),
+            client: Some(ClientOrigin {
+                connection_id: self.connection.id().clone(),
+                client_id: client.id.as_str().into(),
+                client_name: client.name.as_str().into(),
+                peer_fqdn: names.peer,
+            }),
+        });
+        self.origin = Some(Arc::clone(&origin));
+        origin
+    }
+}
+
+impl WsxPeer for ClientPeer {
+    fn login(&mut self, username: String, secret: String) -> BoxFuture<Option<Principal>> {
+        let channel = Arc::clone(self.connection.channel());
+        let Some(definition) = &channel.security_name else {
+            return Box::pin(std::future::ready(Some(Principal::anonymous())));
+        };
+        let from = self.connection.peer().address.ip();
+        let verdict = self.host.verdict(definition, &username, &secret, from, &channel.name);
+        Box::pin(async move {
+            match verdict {
+                Verdict::Accepted(principal) => Some(principal),
+                Verdict::Refused(delay) | Verdict::Throttled(delay) => {
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    None
+                }
+            }
+        })
+    }
+
+    fn opened(&mut self) {
+        self.origin = None;
+        self.host.connections.logged_in(self.connection.id());
+        self.host.metrics.connections.increment(1.0);
+        self.host.resolver.want(&self.connection);
+        let (id, client) = (self.connection.id(), self.connection.client());
+        tracing::info!(connection = %id, client_id = client.id, client_name = client.name, "client logged in");
+        if let Some(hook) = &self.connection.channel().on_connect {
+            let record = self.host.connections.describe(&self.connection);
+            self.host.hooks.call(hook, "on_connected", &record);
+        }
+    }
+
+    fn renamed(&mut self) {
+        self.origin = None;
+    }
+
+    fn invoke(&mut self, call: Call) -> BoxFuture<Result<Payload, CallFailure>> {
+        let origin = self.origin();
+        let channel = self.connection.channel();
+        let timeout = call.deadline.map_or(channel.service_timeout, |deadline| {
+            channel.service_timeout.min(deadline.saturating_duration_since(clock::instant()))
+        });
+        let invocation = spanwire_service::Call {
+            service: Arc::clone(&channel.service),
+            input: call.data,
+            cid: Some(call.cid),
+            timeout,
+            traceparent: call.traceparent.map(Into::into),
+        };
+        let ports = self.host.ports.clone();
+        Box::pin(async move { ports.invoke(invocation, origin).await.map_err(failure) })
+    }
+
+    fn received(&mut self, bytes: usize) {
+        self.host.metrics.messages_in.increment(1);
+        self.host.metrics.bytes_in.increment(bytes as u64);
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.host.metrics.messages_out.increment(1);
+        self.host.metrics.bytes_out.increment(bytes as u64);
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        let record = self.host.connections.describe(&self.connection);
+        let (id, code) = (self.connection.id(), ending.frame.code.0);
+        tracing::info!(connection = %id, side = ?ending.side, code, reason = &*ending.frame.reason, "connection ended");
+        let text = code.to_string();
+        let side = format!("{:?}", ending.side).to_ascii_lowercase();
+        // A client may send any code: only those of the standard and ours get a label of their own.
+        let label = if matches!(code, 1000..=1015 | 4002..=4005) { &*text } else { "other" };
+        let labels = [("channel", &*record.channel_name), ("side", &*side), ("code", label)];
+        self.host.metrics.count("spanwire_connections_closed_total", &labels);
+        if self.host.connections.ended(id, ending) {
+            self.host.metrics.connections.decrement(1.0);
+            if let Some(hook) = &self.connection.channel().on_disconnect {
+                self.host.hooks.call(hook, "on_disconnected", &record);
+            }
+        }
+    }
+}
+
+impl Drop for ClientPeer {
+    /// A connection whose upgrade never completed, or whose task was aborted, leaves no record behind.
+    fn drop(&mut self) {
+        let lost = Ending::aborted();
+        if self.host.connections.ended(self.connection.id(), &lost) {
+            self.host.metrics.connections.decrement(1.0);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Builds a running spanwire server out of its parts; the only crate that knows them all.
+//!
+//! ```
+//! use spanwire_runtime::App;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let app = App::builder()
+//!     .service_fn("greet", |_ctx, name: String| async move { Ok(format!("Hello {name}")) })
+//!     .objects("web_socket: [{name: greetings, address: /ws/greet, service: greet, sec_def: zato-no-security}]")
+//!     .start()
+//!     .await?;
+//! println!("clients connect to ws://{}/ws/greet", app.address());
+//! app.shutdown().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?; Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `app` | starts and stops everything, in order |
+//! | [`settings`] | `spanwire.toml`, `SPANWIRE_*`, and what they mean |
+//! | `data` | the data folder: keys, token, store, `listen.json` |
+//! | `check` | `spanwire-server check` |
+//! | `objects` | managed objects in the store, secrets encrypted |
+//! | `wiring` | managed objects as services, channels and routes |
+//! | `backend` | the ports of the channels: logins, calls, connections |
+//! | `security` | credentials, and the throttling of wrong ones |
+//! | `connections` | live connections, and those that ended |
+//! | [`resolver`] | host names of clients, off the path of connections |
+//! | `admin` | the admin listener: API, metrics, health |
+//! | [`telemetry`] | logs and metrics |
+
+mod admin;
+mod app;
+mod backend;
+mod check;
+mod connections;
+mod data;
+mod demo;
+mod error;
+mod hooks;
+mod objects;
+pub mod resolver;
+mod security;
+pub mod settings;
+pub mod telemetry;
+mod wiring;
+
+pub use app::{App, AppBuilder};
+pub use check::check;
+pub use error::StartError;
+pub use settings::{Profile, Settings};
+pub use spanwire_service::{
+    ChannelType, ConnectionFilter, Connections, Context, Origin, PayloadService, Service,
+    ServiceError,
+};

@@ -1,0 +1,163 @@
+//! Logs and metrics.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusRecorder};
+use spanwire_protocol::Status;
+use spanwire_service::CallObserver;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::LogFormat;
+
+/// Sends the log to stderr, in one of two formats. `filter` is what `RUST_LOG` says; `info` when it says nothing.
+///
+/// A second call changes nothing: the first subscriber of a process stays.
+pub fn init_logging(format: LogFormat, filter: Option<&str>) {
+    let filter = filter.and_then(|filter| filter.parse::<EnvFilter>().ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = match format {
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+}
+
+/// Every metric, with its kind and what it counts. `docs/reference/metrics.md` is made of this.
+pub const METRICS: &[(&str, &str, &str)] = &[
+    ("spanwire_connections", "gauge", "logged-in WebSocket connections"),
+    ("spanwire_connections_opened_total", "counter", "WebSocket connections made, by channel"),
+    (
+        "spanwire_connections_closed_total",
+        "counter",
+        "WebSocket connections ended, by channel, side and code",
+    ),
+    (
+        "spanwire_logins_total",
+        "counter",
+        "logins, by channel and outcome (accepted, refused, throttled)",
+    ),
+    ("spanwire_messages_total", "counter", "WebSocket messages, by direction (in, out)"),
+    (
+        "spanwire_message_bytes_total",
+        "counter",
+        "bytes of WebSocket messages, by direction (in, out)",
+    ),
+    ("spanwire_calls_total", "counter", "calls of services, by service and status"),
+    ("spanwire_call_seconds", "histogram", "how long calls of services took, by service"),
+    ("spanwire_outgoing_queue_bytes", "gauge", "bytes that wait to be sent to WebSocket clients"),
+    ("spanwire_refusals_total", "counter", "connections and requests that were refused, by reason"),
+];
+
+/// The metrics of one server.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    /// Looked up for each call; the recorder itself takes longer for that.
+    calls: RwLock<HashMap<(Box<str>, u16), Counter>>,
+    call_seconds: RwLock<HashMap<Box<str>, Histogram>>,
+    pub(crate) messages_in: Counter,
+    pub(crate) messages_out: Counter,
+    pub(crate) bytes_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) connections: Gauge,
+    pub(crate) queue_bytes: Gauge,
+}
+
+const BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// Only if the fixed buckets were unacceptable.
+    pub fn new() -> Result<Arc<Self>, BuildError> {
+        let buckets = Matcher::Full("spanwire_call_seconds".to_owned());
+        let recorder =
+            PrometheusBuilder::new().set_buckets_for_metric(buckets, BUCKETS)?.build_recorder();
+        for (name, kind, description) in METRICS {
+            let name = KeyName::from_const_str(name);
+            let text = SharedString::const_str(description);
+            match *kind {
+                "gauge" => recorder.describe_gauge(name, None, text),
+                "histogram" => recorder.describe_histogram(name, Some(Unit::Seconds), text),
+                _ => recorder.describe_counter(name, None, text),
+            }
+        }
+        let counter = |name, direction| {
+            recorder.register_counter(&key(name, &[("direction", direction)]), &METADATA)
+        };
+        Ok(Arc::new(Self {
+            messages_in: counter("spanwire_messages_total", "in"),
+            messages_out: counter("spanwire_messages_total", "out"),
+            bytes_in: counter("spanwire_message_bytes_total", "in"),
+            bytes_out: counter("spanwire_message_bytes_total", "out"),
+            connections: recorder.register_gauge(&key("spanwire_connections", &[]), &METADATA),
+            queue_bytes: recorder
+                .register_gauge(&key("spanwire_outgoing_queue_bytes", &[]), &METADATA),
+            calls: RwLock::default(),
+            call_seconds: RwLock::default(),
+            recorder,
+        }))
+    }
+
+    /// Counts something that happens rarely enough to be looked up by its labels.
+    pub(crate) fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
+        self.recorder.register_counter(&key(name, labels), &METADATA).increment(1);
+    }
+
+    /// Everything in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.recorder.handle().render()
+    }
+
+    /// Sums histograms up; without it they grow until somebody asks for them.
+    pub(crate) fn maintain(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+}
+
+impl CallObserver for Metrics {
+    fn finished(&self, service: &str, status: Status, took: Duration) {
+        let labels = (service.into(), status.0);
+        let known = self.calls.read().unwrap_or_else(PoisonError::into_inner).get(&labels).cloned();
+        let calls = known.unwrap_or_else(|| {
+            let text = status.to_string();
+            let key = key("spanwire_calls_total", &[("service", service), ("status", &text)]);
+            let counter = self.recorder.register_counter(&key, &METADATA);
+            self.calls
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(labels, counter.clone());
+            counter
+        });
+        calls.increment(1);
+        let known =
+            self.call_seconds.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned();
+        let seconds = known.unwrap_or_else(|| {
+            let key = key("spanwire_call_seconds", &[("service", service)]);
+            let histogram = self.recorder.register_histogram(&key, &METADATA);
+            let mut all = self.call_seconds.write().unwrap_or_else(PoisonError::into_inner);
+            all.insert(service.into(), histogram.clone());
+            histogram
+        });
+        seconds.record(took.as_secs_f64());
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+static METADATA: Metadata<'static> = Metadata::new("spanwire", Level::INFO, None);
+
+fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
+    let labels = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned()));
+    Key::from_parts(name, labels.collect::<Vec<_>>())
+}
