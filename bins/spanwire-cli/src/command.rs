@@ -1,0 +1,53 @@
+//! What each noun and verb does.
+
+pub(crate) mod connection;
+pub(crate) mod service;
+
+use std::io::Read;
+
+use clap::CommandFactory;
+use spanwire_protocol::admin::ServerInfo;
+
+use crate::args::Args;
+use crate::client::{Client, Failure};
+use crate::output::Output;
+
+/// Asks the server whether it is there.
+pub(crate) fn ping(client: &Client, output: &Output) -> Result<(), Failure> {
+    let server: ServerInfo = client.get("server")?;
+    output.object(&server)
+}
+
+/// Prints completions for a shell.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    clap_complete::generate(shell, &mut Args::command(), "spanwire", &mut std::io::stdout());
+    Ok(())
+}
+
+/// Reads JSON from an argument, or from stdin for `-`.
+fn json(argument: Option<&str>, default: &str) -> Result<String, Failure> {
+    let text = match argument {
+        None => return Ok(default.to_owned()),
+        Some("-") => {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| Failure::Input(format!("stdin cannot be read: {error}")))?;
+            text
+        }
+        Some(text) => text.to_owned(),
+    };
+    let value: Result<serde::de::IgnoredAny, _> = serde_json::from_str(&text);
+    value.map_err(|error| {
+        Failure::Input(format!("the input is not JSON ({error}); write texts as '\"text\"'"))
+    })?;
+    Ok(text)
+}
+
+fn check_timeout(timeout: Option<f64>) -> Result<Option<f64>, Failure> {
+    match timeout {
+        Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
+            Err(Failure::Input("--timeout: expected a number of seconds above 0".to_owned()))
+        }
+        timeout => Ok(timeout),
+    }
+}

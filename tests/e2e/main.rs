@@ -1,0 +1,3 @@
+//! End-to-end tests: the real binaries, real sockets, real TLS, real foreign clients.
+
+mod sessions;

@@ -1,0 +1,48 @@
+//! What end-to-end tests work with: the real server as a child process, scripted clients, foreign programs.
+//!
+//! Everything is on loopback and in temporary folders; children end with the values that hold them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test harness fails loudly"
+)]
+#![expect(clippy::missing_panics_doc, reason = "every function here panics when a test must fail")]
+
+pub mod client;
+pub mod endpoint;
+pub mod http;
+pub mod server;
+pub mod tls;
+pub mod tools;
+pub mod vectors;
+
+use std::future::Future;
+use std::time::Duration;
+
+pub use client::Client;
+pub use server::Server;
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Waits until a condition holds.
+pub async fn eventually<F, Fut>(what: &str, mut condition: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, holds).await.is_ok(), "still not: {what}");
+}
+
+/// Whether the long counts are wanted (`cargo xtask long`).
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var_os("SPANWIRE_LONG").is_some()
+}
