@@ -161,7 +161,7 @@ impl PayloadService for Disconnect {
             let code = input.code.map_or(CloseCode::DISCONNECTED, CloseCode);
             if !code.is_sendable() {
                 return Err(ServiceError::bad_request(
-                    "code: use 1000 to 1003, 1007 to 1014 or 3000 to 4999",
+                    "code: use 1000 to 1003, 1007 to 1013 or 3000 to 4999",
                 ));
             }
             let frame = CloseFrame::with_reason(code, input.reason.unwrap_or_default());

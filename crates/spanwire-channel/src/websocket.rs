@@ -70,7 +70,7 @@ pub struct SocketLimits {
     /// The greatest message, in bytes; 16 MiB. Above it the connection is closed with 1009, before anything is
     /// allocated for it.
     pub max_message_size: usize,
-    /// How many bytes may wait to be sent; 8 MiB. At the limit the connection is not read and no results are taken,
+    /// How many bytes may wait to be sent, pongs included; 8 MiB. At the limit the connection is not read and no results are taken,
     /// until the peer has read; the queue holds at most one message more.
     pub outgoing_queue_size: usize,
     /// How many bytes a peer may send before the conversation trusts it; 64 KiB.

@@ -37,7 +37,7 @@ impl CloseCode {
     /// Whether a peer may send this code (RFC 6455, 7.4.2; wsx-protocol 1.5).
     #[must_use]
     pub fn is_sendable(self) -> bool {
-        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
+        matches!(self.0, 1000..=1003 | 1007..=1013 | 3000..=4999)
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -19,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::limits::{AddressLimits, Place};
 use super::proxy_protocol::{self, Announced};
-use super::response::Body;
+use super::response::{self, Body};
 use super::stream::Tcp;
 use super::tls::{RELOAD_EVERY, Tls, TlsError, TlsFiles};
 use super::{Peer, Stream, TrustedProxies};
@@ -266,12 +268,18 @@ impl<A: HttpApp> Connection<A> {
             // An upgraded connection keeps its place for as long as it lives.
             request.extensions_mut().insert(Arc::clone(&place));
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(app.handle(request, peer).await) }
+            async move {
+                if !names_one_host(&request) {
+                    return Ok(response::last(StatusCode::BAD_REQUEST, "Bad request"));
+                }
+                Ok::<_, Infallible>(app.handle(request, peer).await)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout)
             .max_headers(self.settings.max_headers)
+            .max_header_size(self.settings.max_header_bytes)
             .max_buf_size(self.settings.max_header_bytes)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
@@ -292,6 +300,32 @@ impl<A: HttpApp> Connection<A> {
             }
         }
     }
+}
+
+/// Whether there is one `Host` that can be one, or none in HTTP/1.0 (RFC 9112, 3.2). Proxies and we could otherwise
+/// take a request to be for different hosts.
+fn names_one_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => host.is_empty() || is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// `host` or `host:port`.
+fn is_host(text: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(text) else { return false };
+    let host = authority.host();
+    // With a user before it, the host is no prefix.
+    let Some(rest) = authority.as_str().strip_prefix(host) else { return false };
+    let address = host.strip_prefix('[').map(|host| host.trim_end_matches(']'));
+    !host.is_empty()
+        && address.is_none_or(|address| address.parse::<Ipv6Addr>().is_ok())
+        && match rest.strip_prefix(':') {
+            None => rest.is_empty(),
+            Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= 5,
+        }
 }
 
 enum Handshake {

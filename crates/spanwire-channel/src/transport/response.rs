@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 /// The body of every response of this crate: whole, in memory.
@@ -32,6 +32,14 @@ pub fn empty(status: StatusCode) -> Response<Body> {
 #[must_use]
 pub fn error(status: StatusCode, text: &str) -> Response<Body> {
     json(status, serde_json::json!({ "error": text }).to_string())
+}
+
+/// The same, and the connection ends with it.
+#[must_use]
+pub fn last(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = error(status, text);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -80,6 +80,7 @@ impl Upgrade {
     ///
     /// # Errors
     /// The response to refuse it with: 426 without `Upgrade`, 400 for a broken handshake, 403 for a foreign origin.
+    /// The last two end the connection: the client may have sent frames already, which are no requests.
     pub fn check(
         request: &mut Request<Incoming>,
         origins: &OriginPolicy,
@@ -92,9 +93,9 @@ impl Upgrade {
             return Err(Box::new(refusal));
         }
         let accept_key = Self::accept_key(request)
-            .ok_or_else(|| Box::new(response::error(StatusCode::BAD_REQUEST, "Bad request")))?;
+            .ok_or_else(|| Box::new(response::last(StatusCode::BAD_REQUEST, "Bad request")))?;
         if !origins.allows(headers) {
-            return Err(Box::new(response::error(StatusCode::FORBIDDEN, "Origin is not allowed")));
+            return Err(Box::new(response::last(StatusCode::FORBIDDEN, "Origin is not allowed")));
         }
         let offers = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
         let offers =
@@ -120,6 +121,8 @@ impl Upgrade {
         let key = single(SEC_WEBSOCKET_KEY)?;
         let right = request.method() == Method::GET
             && request.version() == Version::HTTP_11
+            // What a proxy takes for a body must not be frames here.
+            && request.body().is_end_stream()
             && contains(UPGRADE, "websocket")
             && contains(CONNECTION, "upgrade")
             && STANDARD.decode(key).is_ok_and(|key| key.len() == 16)

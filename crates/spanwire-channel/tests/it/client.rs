@@ -132,6 +132,12 @@ impl<S: Wire> Client<S> {
         }
     }
 
+    /// Everything up to the end of the connection, whatever it is.
+    pub(crate) async fn raw_end(&mut self) -> Vec<u8> {
+        while self.fill().await {}
+        self.buffer.split().to_vec()
+    }
+
     /// Waits for the end of the connection, which must be next.
     pub(crate) async fn end(&mut self) {
         assert!(self.buffer.is_empty(), "unread: {:?}", self.buffer);

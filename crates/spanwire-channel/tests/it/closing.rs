@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use spanwire_channel::websocket::{Ending, Side, SocketLimits};
 use spanwire_protocol::{CloseCode, CloseFrame};
+use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
 use crate::client::{BINARY, CLOSE, Client, Frame, TEXT, close, frame, within};
@@ -141,6 +142,19 @@ async fn a_violation_is_told_to_whoever_ended_it() {
     assert_eq!(client.frame().await.unwrap().first, CLOSE);
     let ending = server.ending().await;
     assert_eq!((ending.side, ending.frame.code), (Side::Server, CloseCode::PROTOCOL));
+}
+
+/// A reset, which unread bytes cause when a socket is simply closed, could overtake the close frame on its way.
+#[tokio::test]
+async fn a_close_frame_is_not_lost_when_the_peer_sends_on() {
+    let server = Server::start(Options::default());
+    for last in [frame(0x83, ""), close(1000, "")] {
+        let mut client = Client::open(server.address).await;
+        client.send(&[last, vec![0; 256 * 1024]].concat()).await;
+        assert_eq!(client.frame().await.unwrap().first, CLOSE);
+        let end = within("the end", client.stream.read(&mut [0])).await;
+        assert_eq!(end.expect("an end without a reset"), 0);
+    }
 }
 
 #[tokio::test]

@@ -22,16 +22,16 @@ struct Case {
 /// Bytes after which the connection goes on.
 fn goes_on<const N: usize>(
     name: &'static str,
-    sent: Vec<Vec<u8>>,
+    sent: impl IntoIterator<Item = Vec<u8>>,
     echoed: [(u8, &[u8]); N],
 ) -> Case {
     let echoed = echoed.map(|(first, payload)| (first, payload.to_vec())).to_vec();
-    Case { name, sent: sent.concat(), echoed, closed: None }
+    Case { name, sent: sent.into_iter().flatten().collect(), echoed, closed: None }
 }
 
 /// Bytes that the server refuses.
-fn refused(name: &'static str, code: u16, sent: Vec<Vec<u8>>) -> Case {
-    Case { name, sent: sent.concat(), echoed: vec![], closed: Some(code) }
+fn refused(name: &'static str, code: u16, sent: impl IntoIterator<Item = Vec<u8>>) -> Case {
+    Case { name, sent: sent.into_iter().flatten().collect(), echoed: vec![], closed: Some(code) }
 }
 
 impl Case {
@@ -180,7 +180,7 @@ async fn pings_are_answered_in_kind() {
         goes_on("not UTF-8", vec![frame(PING, [0xff, 0])], [(PONG, &[0xff, 0])]),
         goes_on(
             "ten in a row",
-            (0..10).map(|n| frame(PING, [n])).collect(),
+            (0..10).map(|n| frame(PING, [n])),
             std::array::from_fn::<(u8, &[u8]), 10, _>(|n| (PONG, &DIGITS[n..=n])),
         ),
         goes_on("a pong for nothing", vec![frame(PONG, "beep"), frame(PONG, "")], []),

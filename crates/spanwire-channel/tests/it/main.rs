@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test may fail loudly anywhere, also in its helpers"
 )]
 
@@ -12,6 +13,7 @@ mod client;
 mod closing;
 mod frames;
 mod handshake;
+mod hostile;
 mod malformed;
 mod opcodes;
 mod pressure;

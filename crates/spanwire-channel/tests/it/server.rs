@@ -53,11 +53,14 @@ pub(crate) struct Options {
     pub(crate) socket: SocketLimits,
     /// Whether the conversation trusts its peer at once.
     pub(crate) trust: bool,
+    /// Which foreign origins may connect; the test vectors come from browsers of anywhere.
+    pub(crate) origins: OriginPolicy,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { socket: SocketLimits::default(), trust: true }
+        let origins = OriginPolicy::new(["*".to_owned()]);
+        Self { socket: SocketLimits::default(), trust: true, origins }
     }
 }
 
@@ -129,9 +132,7 @@ impl HttpApp for Echo {
             "/whoami" => return response::text(StatusCode::OK, peer.address.to_string()),
             _ => return response::error(StatusCode::NOT_FOUND, "Not found"),
         }
-        // The test vectors come from browsers of anywhere: origins have tests of their own.
-        let origins = OriginPolicy::new(["*".to_owned()]);
-        let upgrade = match Upgrade::check(&mut request, &origins) {
+        let upgrade = match Upgrade::check(&mut request, &self.options.origins) {
             Ok(upgrade) => upgrade,
             Err(refusal) => return *refusal,
         };

@@ -81,7 +81,7 @@ pub(super) async fn disconnect(
     if !code.is_sendable() {
         return Err(ApiError::new(
             StatusCode::BAD_REQUEST,
-            "code: use 1000 to 1003, 1007 to 1014 or 3000 to 4999",
+            "code: use 1000 to 1003, 1007 to 1013 or 3000 to 4999",
         ));
     }
     let frame = CloseFrame::with_reason(code, params.reason);
