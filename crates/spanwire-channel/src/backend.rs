@@ -66,20 +66,27 @@ pub trait WsxPeer: Send {
     /// The client is logged in.
     fn opened(&mut self);
 
-    /// The client changed its id, its name or its attributes.
-    fn renamed(&mut self);
-
     /// Calls the mounted service. Dropping the future cancels the call.
     fn invoke(&mut self, call: Call) -> BoxFuture<Result<Payload, CallFailure>>;
 
-    /// A message of this many bytes came.
-    fn received(&mut self, bytes: usize);
-
-    /// A message of this many bytes goes.
-    fn sent(&mut self, bytes: usize);
+    /// Messages came and went. Told now and then, not for each.
+    fn moved(&mut self, traffic: Traffic);
 
     /// The connection is over, logged in or not.
     fn ended(&mut self, ending: &Ending);
+}
+
+/// Messages and their bytes, since the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages that came.
+    pub messages_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Messages that go.
+    pub messages_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
 }
 
 /// One REST call, ready to be made.

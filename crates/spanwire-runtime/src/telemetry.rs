@@ -57,14 +57,19 @@ pub const METRICS: &[(&str, &str, &str)] = &[
 pub struct Metrics {
     recorder: PrometheusRecorder,
     /// Looked up for each call; the recorder itself takes longer for that.
-    calls: RwLock<HashMap<(Box<str>, u16), Counter>>,
-    call_seconds: RwLock<HashMap<Box<str>, Histogram>>,
+    services: RwLock<HashMap<Box<str>, Arc<ServiceMetrics>>>,
     pub(crate) messages_in: Counter,
     pub(crate) messages_out: Counter,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) connections: Gauge,
     pub(crate) queue_bytes: Gauge,
+}
+
+/// The metrics of one service, for calls that went well.
+struct ServiceMetrics {
+    done: Counter,
+    seconds: Histogram,
 }
 
 const BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -98,8 +103,7 @@ impl Metrics {
             connections: recorder.register_gauge(&key("spanwire_connections", &[]), &METADATA),
             queue_bytes: recorder
                 .register_gauge(&key("spanwire_outgoing_queue_bytes", &[]), &METADATA),
-            calls: RwLock::default(),
-            call_seconds: RwLock::default(),
+            services: RwLock::default(),
             recorder,
         }))
     }
@@ -121,31 +125,37 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    fn of_service(&self, service: &str) -> Arc<ServiceMetrics> {
+        let mut all = self.services.write().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(service.into()).or_insert_with(|| {
+            let seconds = key("spanwire_call_seconds", &[("service", service)]);
+            Arc::new(ServiceMetrics {
+                done: self.calls(service, Status::OK),
+                seconds: self.recorder.register_histogram(&seconds, &METADATA),
+            })
+        });
+        Arc::clone(known)
+    }
+
+    fn calls(&self, service: &str, status: Status) -> Counter {
+        let status = status.to_string();
+        let key = key("spanwire_calls_total", &[("service", service), ("status", &status)]);
+        self.recorder.register_counter(&key, &METADATA)
+    }
+}
+
 impl CallObserver for Metrics {
     fn finished(&self, service: &str, status: Status, took: Duration) {
-        let labels = (service.into(), status.0);
-        let known = self.calls.read().unwrap_or_else(PoisonError::into_inner).get(&labels).cloned();
-        let calls = known.unwrap_or_else(|| {
-            let text = status.to_string();
-            let key = key("spanwire_calls_total", &[("service", service), ("status", &text)]);
-            let counter = self.recorder.register_counter(&key, &METADATA);
-            self.calls
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(labels, counter.clone());
-            counter
-        });
-        calls.increment(1);
         let known =
-            self.call_seconds.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned();
-        let seconds = known.unwrap_or_else(|| {
-            let key = key("spanwire_call_seconds", &[("service", service)]);
-            let histogram = self.recorder.register_histogram(&key, &METADATA);
-            let mut all = self.call_seconds.write().unwrap_or_else(PoisonError::into_inner);
-            all.insert(service.into(), histogram.clone());
-            histogram
-        });
-        seconds.record(took.as_secs_f64());
+            self.services.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned();
+        let metrics = known.unwrap_or_else(|| self.of_service(service));
+        metrics.seconds.record(took.as_secs_f64());
+        if status == Status::OK {
+            metrics.done.increment(1);
+        } else {
+            self.calls(service, status).increment(1);
+        }
     }
 }
 

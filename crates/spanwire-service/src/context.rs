@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use spanwire_protocol::{Codec, ConnectionId, CorrelationId, Payload};
 use tokio_util::sync::CancellationToken;
 
+use crate::cancellation::Cancellation;
 use crate::connections::Connections;
 use crate::error::ServiceError;
 use crate::invoke::{Call, Ports};
@@ -95,7 +96,7 @@ pub struct Context {
     pub(crate) origin: Arc<Origin>,
     pub(crate) channel_type: ChannelType,
     pub(crate) deadline: Instant,
-    pub(crate) cancellation: CancellationToken,
+    pub(crate) cancellation: Arc<Cancellation>,
     pub(crate) traceparent: Option<Arc<str>>,
     pub(crate) depth: u8,
     pub(crate) ports: Ports,
@@ -193,7 +194,7 @@ impl Context {
     /// started learn of it here.
     #[must_use]
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.cancellation
+        self.cancellation.token()
     }
 
     /// W3C Trace Context of the caller, if it sent any.
@@ -205,7 +206,7 @@ impl Context {
     /// The live WebSocket connections of this server.
     #[must_use]
     pub fn connections(&self) -> &dyn Connections {
-        &*self.ports.connections
+        self.ports.connections()
     }
 
     /// Calls another service with a typed value, under this call's deadline and correlation id.

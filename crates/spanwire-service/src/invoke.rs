@@ -2,12 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use spanwire_protocol::{CorrelationId, Payload, Status};
-use tokio_util::sync::CancellationToken;
 
+use crate::cancellation::{CancelOnDrop, Cancellation};
 use crate::connections::{Connections, NoConnections};
 use crate::context::{ChannelType, Context, Origin};
 use crate::error::ServiceError;
@@ -56,9 +57,12 @@ pub trait CallObserver: Send + Sync {
 
 /// What services reach from their context. Cloning is cheap.
 #[derive(Clone)]
-pub struct Ports {
+pub struct Ports(Arc<Shared>);
+
+#[derive(Clone)]
+struct Shared {
     registry: Arc<Registry>,
-    pub(crate) connections: Arc<dyn Connections>,
+    connections: Arc<dyn Connections>,
     observer: Option<Arc<dyn CallObserver>>,
 }
 
@@ -66,27 +70,31 @@ impl Ports {
     /// Services that see no connections.
     #[must_use]
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, connections: Arc::new(NoConnections), observer: None }
+        Self(Arc::new(Shared { registry, connections: Arc::new(NoConnections), observer: None }))
     }
 
     /// With the live connections of a server.
     #[must_use]
     pub fn with_connections(mut self, connections: Arc<dyn Connections>) -> Self {
-        self.connections = connections;
+        Arc::make_mut(&mut self.0).connections = connections;
         self
     }
 
     /// With somebody who counts calls.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn CallObserver>) -> Self {
-        self.observer = Some(observer);
+        Arc::make_mut(&mut self.0).observer = Some(observer);
         self
     }
 
     /// The services.
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
-        &self.registry
+        &self.0.registry
+    }
+
+    pub(crate) fn connections(&self) -> &dyn Connections {
+        &*self.0.connections
     }
 
     /// Calls a service.
@@ -108,7 +116,7 @@ impl Ports {
     ) -> Result<Payload, ServiceError> {
         let started = tokio::time::Instant::now();
         let cid = call.cid.unwrap_or_else(new_correlation_id);
-        let Some(entry) = self.registry.find(&call.service) else {
+        let Some(entry) = self.0.registry.find(&call.service) else {
             tracing::warn!(%cid, service = &*call.service, "no such service");
             return Err(ServiceError::internal("no such service"));
         };
@@ -118,9 +126,9 @@ impl Ports {
             return Err(ServiceError::internal("services call each other too deep"));
         }
         let deadline = started + call.timeout;
-        let cancellation =
-            caller.map_or_else(CancellationToken::new, |caller| caller.cancellation.child_token());
-        let _cancel_when_dropped = cancellation.clone().drop_guard();
+        let cancellation = Arc::new(Cancellation::default());
+        let guarded = Arc::clone(&cancellation);
+        let _cancel_when_dropped = CancelOnDrop(&guarded);
         let channel_type = if caller.is_some() { ChannelType::Invoke } else { origin.channel_type };
         let context = Context {
             cid,
@@ -134,9 +142,14 @@ impl Ports {
             ports: self.clone(),
         };
         // A panic may leave the service's own shared state odd, but never the host's: it is handed over by value.
-        let running = AssertUnwindSafe(async { entry.service.call(context, call.input).await })
-            .catch_unwind();
-        let result = match tokio::time::timeout_at(deadline, running).await {
+        let running = async { entry.service.call(context, call.input).await };
+        let mut running = std::pin::pin!(AssertUnwindSafe(running).catch_unwind());
+        // Most services answer at once; only the others need a timer.
+        let finished = match futures_util::poll!(running.as_mut()) {
+            Poll::Ready(finished) => Ok(finished),
+            Poll::Pending => tokio::time::timeout_at(deadline, running).await,
+        };
+        let result = match finished {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => Err(ServiceError::internal("the service panicked")),
             Err(_elapsed) => Err(ServiceError::timed_out()),
@@ -144,7 +157,7 @@ impl Ports {
         if let Err(error) = &result {
             log_failure(&cid, &entry.name, error);
         }
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = &self.0.observer {
             let status = result.as_ref().map_or_else(ServiceError::status, |_| Status::OK);
             observer.finished(&entry.name, status, started.elapsed());
         }
@@ -170,7 +183,7 @@ fn new_correlation_id() -> CorrelationId {
 
 impl std::fmt::Debug for Ports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ports").field("registry", &self.registry).finish_non_exhaustive()
+        f.debug_struct("Ports").field("registry", &self.0.registry).finish_non_exhaustive()
     }
 }
 

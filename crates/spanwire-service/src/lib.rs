@@ -33,6 +33,7 @@
 //! What it does not do: listening, permission checks, finding out who calls. The host does that and says the result in
 //! an [`Origin`].
 
+mod cancellation;
 pub mod connections;
 pub mod context;
 pub mod error;

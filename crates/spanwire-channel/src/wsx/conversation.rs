@@ -10,14 +10,14 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use spanwire_protocol::{ClientMessage, Codec, DecodeError, Payload};
 use spanwire_session::{
-    AskError, AskId, Call, CallFailure, CallId, Input, LoginId, Output, Session,
+    AskError, AskId, Call, CallFailure, CallId, Input, LoginId, Now, Output, Session,
 };
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::handle::ConnectionHandle;
 use super::mailbox::Command;
-use crate::backend::{BoxFuture, Principal, WsxPeer};
+use crate::backend::{BoxFuture, Principal, Traffic, WsxPeer};
 use crate::clock;
 use crate::websocket::{Action, Conversation, Ending, Message};
 
@@ -42,6 +42,9 @@ pub(crate) struct WsxConversation {
     timer: Pin<Box<Sleep>>,
     timer_at: Instant,
     action: Option<Action>,
+    traffic: Traffic,
+    /// The time of this turn: a clock is not read for each message.
+    now: Option<Now>,
 }
 
 impl WsxConversation {
@@ -59,11 +62,18 @@ impl WsxConversation {
             timer: Box::pin(tokio::time::sleep_until(timer_at.into())),
             timer_at,
             action: None,
+            traffic: Traffic::default(),
+            now: None,
         }
     }
 
     fn give(&mut self, input: Input<'_>) {
-        self.session.handle_input(input, clock::now());
+        let now = self.now();
+        self.session.handle_input(input, now);
+    }
+
+    fn now(&mut self) -> Now {
+        *self.now.get_or_insert_with(clock::now)
     }
 
     /// Follows the session's outputs up to the next one that is for the socket.
@@ -71,7 +81,8 @@ impl WsxConversation {
         loop {
             match self.session.poll_output()? {
                 Output::Send(message) => {
-                    self.peer.sent(message.len());
+                    self.traffic.messages_out += 1;
+                    self.traffic.bytes_out += message.len() as u64;
                     return Some(Action::Send(match self.handle.dialect().codec {
                         Codec::Json => Message::Text(message),
                         Codec::MsgPack => Message::Binary(message),
@@ -88,10 +99,7 @@ impl WsxConversation {
                     self.peer.opened();
                     return Some(Action::Trust);
                 }
-                Output::Renamed(client) => {
-                    self.handle.set_client(client);
-                    self.peer.renamed();
-                }
+                Output::Renamed(client) => self.handle.set_client(client),
                 Output::Invoke(call) => self.wanted.push(call),
                 Output::Answered { ask, answer } => {
                     if let Some(asker) = self.asks.remove(&ask) {
@@ -169,47 +177,15 @@ impl WsxConversation {
         if self.timer.as_mut().poll(cx).is_pending() {
             return false;
         }
-        self.session.handle_timeout(clock::now());
+        let now = self.now();
+        self.session.handle_timeout(now);
         self.handle.set_pings_missed(self.session.pings_missed());
         // The timer is spent: the next look arms it again, also for the same moment.
-        self.timer_at = clock::instant();
+        self.timer_at = now.instant;
         true
     }
 
-    fn decode(&mut self, message: &Bytes) {
-        let decoded = ClientMessage::decode(self.handle.dialect().codec, message);
-        let input = match decoded {
-            Ok(message) => Input::Message(message),
-            Err(error) => Input::Undecodable(error),
-        };
-        self.session.handle_input(input, clock::now());
-    }
-}
-
-impl Conversation for WsxConversation {
-    fn handle_message(&mut self, message: Message) {
-        self.handle.seen(clock::timestamp(), self.session.pings_missed());
-        match (message, self.handle.dialect().codec) {
-            (Message::Text(text), Codec::MsgPack) => {
-                self.peer.received(text.len());
-                self.give(Input::Undecodable(DecodeError::NotAnEnvelope));
-            }
-            (Message::Text(text), Codec::Json) if *text == *KEEP_ALIVE => {
-                self.peer.received(text.len())
-            }
-            (Message::Text(bytes) | Message::Binary(bytes), _) => {
-                self.peer.received(bytes.len());
-                self.decode(&bytes);
-            }
-        }
-    }
-
-    fn handle_pong(&mut self) {
-        self.give(Input::Pong);
-        self.handle.seen(clock::timestamp(), self.session.pings_missed());
-    }
-
-    fn poll_progress(&mut self, cx: &mut Context<'_>, room: bool) {
+    fn progress(&mut self, cx: &mut Context<'_>, room: bool) {
         loop {
             // Outputs of the session come first: an input must not be given before they are followed.
             if self.action.is_none() {
@@ -235,6 +211,47 @@ impl Conversation for WsxConversation {
         }
     }
 
+    fn decode(&mut self, message: &Bytes) {
+        let now = self.now();
+        let decoded = ClientMessage::decode(self.handle.dialect().codec, message);
+        let input = match decoded {
+            Ok(message) => Input::Message(message),
+            Err(error) => Input::Undecodable(error),
+        };
+        self.session.handle_input(input, now);
+    }
+}
+
+impl Conversation for WsxConversation {
+    fn handle_message(&mut self, message: Message) {
+        let now = self.now();
+        self.handle.seen(now.timestamp, self.session.pings_missed());
+        let (Message::Text(bytes) | Message::Binary(bytes)) = &message;
+        self.traffic.messages_in += 1;
+        self.traffic.bytes_in += bytes.len() as u64;
+        match (&message, self.handle.dialect().codec) {
+            (Message::Text(_), Codec::MsgPack) => {
+                self.give(Input::Undecodable(DecodeError::NotAnEnvelope));
+            }
+            (Message::Text(text), Codec::Json) if **text == *KEEP_ALIVE => {}
+            _ => self.decode(bytes),
+        }
+    }
+
+    fn handle_pong(&mut self) {
+        self.give(Input::Pong);
+        let now = self.now();
+        self.handle.seen(now.timestamp, self.session.pings_missed());
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>, room: bool) {
+        self.progress(cx, room);
+        if self.traffic != Traffic::default() {
+            self.peer.moved(std::mem::take(&mut self.traffic));
+        }
+        self.now = None;
+    }
+
     fn poll_action(&mut self) -> Option<Action> {
         self.action.take().or_else(|| self.follow())
     }
@@ -247,6 +264,7 @@ impl Conversation for WsxConversation {
         self.handle.mailbox().close();
         self.asks.clear();
         self.calls.clear();
+        self.peer.moved(std::mem::take(&mut self.traffic));
         self.peer.ended(ending);
     }
 }

@@ -31,6 +31,8 @@ struct Shared {
     pings_missed: AtomicU32,
     queue_bytes: AtomicUsize,
     details: Mutex<Details>,
+    /// Counts changes of `details`.
+    version: AtomicU32,
     mailbox: Mailbox,
 }
 
@@ -72,6 +74,7 @@ impl ConnectionHandle {
             pings_missed: AtomicU32::new(0),
             queue_bytes: AtomicUsize::new(0),
             details: Mutex::new(Details { client: Arc::default(), principal, names }),
+            version: AtomicU32::new(0),
             mailbox: Mailbox::default(),
         }))
     }
@@ -130,6 +133,12 @@ impl ConnectionHandle {
         self.0.queue_bytes.load(Ordering::Relaxed)
     }
 
+    /// Changes whenever the client, its principal or its names do: whoever keeps copies of them sees it here.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.0.version.load(Ordering::Acquire)
+    }
+
     /// What the client says about itself.
     #[must_use]
     pub fn client(&self) -> Arc<Client> {
@@ -151,6 +160,7 @@ impl ConnectionHandle {
     /// Fills host names in.
     pub fn set_names(&self, names: Names) {
         self.details().names = names;
+        self.0.version.fetch_add(1, Ordering::Release);
     }
 
     /// Asks the client and waits for its answer.
@@ -194,10 +204,12 @@ impl ConnectionHandle {
 
     pub(super) fn set_client(&self, client: Client) {
         self.details().client = Arc::new(client);
+        self.0.version.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn set_principal(&self, principal: Principal) {
         self.details().principal = principal;
+        self.0.version.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn seen(&self, now: Timestamp, pings_missed: u32) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spanwire_channel::backend::{BoxFuture, Principal, WsxPeer};
+use spanwire_channel::backend::{BoxFuture, Principal, Traffic, WsxPeer};
 use spanwire_channel::clock;
 use spanwire_channel::websocket::Ending;
 use spanwire_channel::wsx::ConnectionHandle;
@@ -17,7 +17,7 @@ pub(super) struct ClientPeer {
     host: Arc<Host>,
     connection: ConnectionHandle,
     /// What services are told about the caller; made anew when something in it changes.
-    origin: Option<Arc<Origin>>,
+    origin: Option<(u32, Arc<Origin>)>,
 }
 
 impl ClientPeer {
@@ -26,13 +26,13 @@ impl ClientPeer {
     }
 
     fn origin(&mut self) -> Arc<Origin> {
-        let names = self.connection.names();
-        if let Some(origin) = &self.origin
-            && let Some(client) = &origin.client
-            && Arc::ptr_eq(&client.peer_fqdn, &names.peer)
+        let version = self.connection.version();
+        if let Some((made, origin)) = &self.origin
+            && *made == version
         {
             return Arc::clone(origin);
         }
+        let names = self.connection.names();
         let (principal, client) = (self.connection.principal(), self.connection.client());
         let origin = Arc::new(Origin {
             channel_name: Arc::clone(&self.connection.channel().name),
@@ -47,7 +47,7 @@ impl ClientPeer {
                 peer_fqdn: names.peer,
             }),
         });
-        self.origin = Some(Arc::clone(&origin));
+        self.origin = Some((version, Arc::clone(&origin)));
         origin
     }
 }
@@ -74,7 +74,6 @@ impl WsxPeer for ClientPeer {
     }
 
     fn opened(&mut self) {
-        self.origin = None;
         self.host.connections.logged_in(self.connection.id());
         self.host.metrics.connections.increment(1.0);
         self.host.resolver.want(&self.connection);
@@ -84,10 +83,6 @@ impl WsxPeer for ClientPeer {
             let record = self.host.connections.describe(&self.connection);
             self.host.hooks.call(hook, "on_connected", &record);
         }
-    }
-
-    fn renamed(&mut self) {
-        self.origin = None;
     }
 
     fn invoke(&mut self, call: Call) -> BoxFuture<Result<Payload, CallFailure>> {
@@ -107,14 +102,12 @@ impl WsxPeer for ClientPeer {
         Box::pin(async move { ports.invoke(invocation, origin).await.map_err(failure) })
     }
 
-    fn received(&mut self, bytes: usize) {
-        self.host.metrics.messages_in.increment(1);
-        self.host.metrics.bytes_in.increment(bytes as u64);
-    }
-
-    fn sent(&mut self, bytes: usize) {
-        self.host.metrics.messages_out.increment(1);
-        self.host.metrics.bytes_out.increment(bytes as u64);
+    fn moved(&mut self, traffic: Traffic) {
+        let metrics = &self.host.metrics;
+        metrics.messages_in.increment(traffic.messages_in);
+        metrics.bytes_in.increment(traffic.bytes_in);
+        metrics.messages_out.increment(traffic.messages_out);
+        metrics.bytes_out.increment(traffic.bytes_out);
     }
 
     fn ended(&mut self, ending: &Ending) {

@@ -1,6 +1,6 @@
 //! Calls of one client: which run, which wait, and in what order their replies go out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use spanwire_protocol::{ClientMessage, CorrelationId, MessageId, ServerMessage, Status};
@@ -13,7 +13,8 @@ use crate::Now;
 #[derive(Default)]
 pub(super) struct Calls {
     last: u64,
-    running: BTreeMap<CallId, Running>,
+    /// Oldest first. Few at a time, and what was started last usually ends first: a search from the end is quickest.
+    running: Vec<Running>,
     waiting: VecDeque<(Call, Option<MessageId>)>,
     /// Bytes of input of all calls that run or wait.
     bytes: usize,
@@ -22,6 +23,7 @@ pub(super) struct Calls {
 }
 
 struct Running {
+    id: CallId,
     cid: CorrelationId,
     reply_to: Option<MessageId>,
     bytes: usize,
@@ -94,9 +96,10 @@ impl Calls {
         common: &mut Common,
     ) {
         // A call can end after the session gave up on it; nobody waits for that result any more.
-        let Some(running) = self.running.remove(&call) else {
+        let Some(at) = self.running.iter().rposition(|running| running.id == call) else {
             return;
         };
+        let running = self.running.remove(at);
         self.bytes -= running.bytes;
         let reply = match result.map(|data| data.into_codec(common.codec)) {
             Ok(Ok(data)) => {
@@ -121,7 +124,7 @@ impl Calls {
     }
 
     fn run(&mut self, call: Call, reply_to: Option<MessageId>, common: &mut Common) {
-        self.running.insert(call.id, Running { cid: call.cid, reply_to, bytes: call.data.len() });
+        self.running.push(Running { id: call.id, cid: call.cid, reply_to, bytes: call.data.len() });
         common.push(Output::Invoke(call));
     }
 

@@ -1,0 +1,183 @@
+//! Arguments of the load tool.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::Result;
+use crate::rpc::Point;
+
+/// Measures the server next to a bare WebSocket echo, in turns and in the same run.
+#[derive(Debug, Parser)]
+#[command(name = "spanwire-bench")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every scenario takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Where `spanwire-server` is [default: the folder of this program].
+    #[arg(long, env = "SPANWIRE_BIN_DIR", value_name = "DIR", global = true)]
+    bin_dir: Option<PathBuf>,
+    /// How long each measurement of one point takes.
+    #[arg(long, default_value_t = 3.0, value_parser = positive, global = true)]
+    seconds: f64,
+    /// How often each of the two servers has its turn; medians are reported.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99), global = true)]
+    pub(crate) rounds: u32,
+    /// What the server logs, as `RUST_LOG`; it goes to a file.
+    #[arg(long, value_name = "FILTER", default_value = "info", global = true)]
+    pub(crate) server_log: String,
+    /// The read buffer of each connection of the bare echo, in bytes; the server's own is 4096.
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, global = true)]
+    pub(crate) bare_read_buffer: usize,
+    /// Write the rows as JSON, one object in a line, into this file too.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) json: Option<PathBuf>,
+    /// What goes to the standard output.
+    #[arg(long, value_enum, default_value_t = Output::Table, global = true)]
+    pub(crate) output: Output,
+}
+
+impl Common {
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// The program that is measured.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) fn server(&self) -> Result<PathBuf> {
+        let dir = match &self.bin_dir {
+            Some(dir) => dir.clone(),
+            None => std::env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default(),
+        };
+        let server = dir.join("spanwire-server");
+        if server.is_file() {
+            Ok(server)
+        } else {
+            Err(format!("no {}: build it, or set SPANWIRE_BIN_DIR", server.display()).into())
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// One object in a line for each row.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Calls of an echo service by logged-in connections.
+    Rpc(Points),
+    /// Connections made: handshake and login.
+    Connect(Connect),
+    /// Resident memory of logged-in connections that do nothing.
+    Idle(Idle),
+    /// The server to compare with; says its address on stdout and ends with its stdin.
+    #[command(hide = true)]
+    BareEcho(BareEcho),
+}
+
+/// Which points are measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Points {
+    /// Only a few points.
+    #[arg(long)]
+    quick: bool,
+    /// One point: how many connections.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: Option<u32>,
+    /// One point: how many calls each connection has in flight.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pipeline: Option<u32>,
+    /// One point: how many bytes of data each call carries.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    payload: Option<u32>,
+}
+
+impl Points {
+    /// All combinations of what was not chosen by an argument.
+    pub(crate) fn points(&self) -> Vec<Point> {
+        let chosen = [self.connections, self.pipeline, self.payload];
+        if self.quick && chosen == [None; 3] {
+            return QUICK.map(Point::from).to_vec();
+        }
+        let all = |chosen: Option<u32>, all: &[u32]| chosen.map_or(all.to_vec(), |one| vec![one]);
+        // A point that is only half chosen is completed by what the budget is about.
+        let one = chosen != [None; 3];
+        let connections = all(self.connections, if one { &[16] } else { &[1, 16, 50, 64, 500] });
+        let pipelines = all(self.pipeline, if one { &[1] } else { &[1, 16] });
+        let payloads = all(self.payload, if one { &[100] } else { &[100, 4096] });
+        let mut points = Vec::new();
+        for &payload in &payloads {
+            for &pipeline in &pipelines {
+                points.extend(connections.iter().map(|&c| Point::from((c, pipeline, payload))));
+            }
+        }
+        points
+    }
+}
+
+/// Connections, calls in flight on each, bytes.
+const QUICK: [(u32, u32, u32); 4] = [(1, 1, 100), (16, 1, 100), (64, 16, 100), (50, 16, 4096)];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connect {
+    /// How many connections are being made at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) concurrency: u32,
+    /// Only this transport [default: both].
+    #[arg(long, value_enum)]
+    pub(crate) transport: Option<Transport>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Idle {
+    /// How many connections are held.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=25_000))]
+    pub(crate) connections: u32,
+    /// Only this transport [default: both].
+    #[arg(long, value_enum)]
+    pub(crate) transport: Option<Transport>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BareEcho {
+    /// A PEM file with a certificate; none is plain TCP.
+    #[arg(long, requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// A PEM file with the private key.
+    #[arg(long, requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    Plain,
+    Tls,
+}
+
+impl Transport {
+    /// The chosen one, or both.
+    pub(crate) fn chosen(one: Option<Self>) -> Vec<Self> {
+        one.map_or(vec![Self::Plain, Self::Tls], |one| vec![one])
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected 0.1 to 3600 seconds".to_owned()),
+    }
+}

@@ -1,0 +1,78 @@
+//! Load scenarios: the real server and a bare tokio-tungstenite echo, in turns, in the same run.
+//!
+//! Absolute rates depend on the machine, and here the load generator shares it with the servers. What counts is the
+//! server's CPU time per operation, and its ratio to that of the bare echo. Everything stays on loopback.
+#![expect(clippy::print_stdout, reason = "a command-line program talks through its output")]
+#![expect(clippy::print_stderr, reason = "progress and errors go to the error stream")]
+
+mod args;
+mod bare;
+mod child;
+mod client;
+mod connect;
+mod frames;
+mod idle;
+mod latency;
+mod report;
+mod rpc;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Args, Command, Common};
+use crate::report::Row;
+
+/// What stops a run is told to a person; nobody looks into it.
+type Failure = Box<dyn Error + Send + Sync>;
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("spanwire-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<()> {
+    if let Command::BareEcho(bare) = args.command {
+        // As the server's runtime: one thread for each core.
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(bare::serve(bare, args.common.bare_read_buffer));
+        runtime.shutdown_background();
+        return result;
+    }
+    // One thread for the load: the servers keep most of the machine.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let rows = runtime.block_on(until_signal(measure(&args.common, &args.command)))?;
+    report::show(&rows, &args.common)
+}
+
+/// Ends a run early on SIGINT and SIGTERM, so that the children are killed by their owners.
+async fn until_signal<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        result = work => result,
+        _ = interrupt.recv() => Err("interrupted".into()),
+        _ = terminate.recv() => Err("terminated".into()),
+    }
+}
+
+async fn measure(common: &Common, command: &Command) -> Result<Vec<Row>> {
+    match command {
+        Command::Rpc(points) => rpc::measure(common, points).await,
+        Command::Connect(how) => connect::measure(common, how).await,
+        Command::Idle(how) => idle::measure(common, how).await,
+        Command::BareEcho(_) => Ok(Vec::new()),
+    }
+}
