@@ -24,13 +24,15 @@ impl Timestamp {
     }
 
     /// Reads the forms seen in the field: with or without a fraction, with or without a zone (UTC is then meant).
+    /// Years before 0 have no form on the wire and are not read.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = text.parse::<jiff::Timestamp>().ok().or_else(|| {
             let civil = text.parse::<jiff::civil::DateTime>().ok()?;
             Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
         });
-        parsed.map(|moment| Self(moment.as_microsecond()))
+        let year = |moment: &jiff::Timestamp| jiff::tz::Offset::UTC.to_datetime(*moment).year();
+        parsed.filter(|moment| year(moment) >= 0).map(|moment| Self(moment.as_microsecond()))
     }
 
     /// The 26 characters `2024-03-04T10:20:30.123456`.

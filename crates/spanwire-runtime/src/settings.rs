@@ -2,6 +2,7 @@
 
 mod check;
 mod load;
+mod reference;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use spanwire_channel::transport::LimitSettings;
 
 pub use check::unsafe_defaults;
 pub use load::{Overrides, load};
+pub use reference::{Setting, reference};
 
 /// What a server is set to. Every key has a default that is safe in production.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -151,7 +151,7 @@ fn overlay(
 }
 
 /// `limits.headers` is `SPANWIRE_LIMITS_HEADERS`.
-fn variable(key: &str) -> String {
+pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "_").to_ascii_uppercase())
 }
 

@@ -19,7 +19,8 @@ pub(super) struct Established {
     token_ends: Instant,
     renewal: Option<(LoginId, MessageId)>,
     calls: Calls,
-    asked: HashMap<CorrelationId, (AskId, Instant)>,
+    /// Each request to the client with the end of its time; one that lies beyond what the clock can say never comes.
+    asked: HashMap<CorrelationId, (AskId, Option<Instant>)>,
     /// The earliest moment at which a request to the client may time out.
     next_ask_timeout: Option<Instant>,
     pings: Pings,
@@ -94,7 +95,7 @@ impl Established {
             }
             Input::Completed { call, result } => self.calls.complete(call, result, now, common),
             Input::Ask { ask, data, timeout } => {
-                self.ask(ask, data, now.instant + timeout, now, common)
+                self.ask(ask, data, now.instant.checked_add(timeout), now, common)
             }
             Input::Tell(data) => {
                 let cid = common.correlation_id();
@@ -140,13 +141,20 @@ impl Established {
         }
     }
 
-    fn ask(&mut self, ask: AskId, data: Payload, until: Instant, now: Now, common: &mut Common) {
+    fn ask(
+        &mut self,
+        ask: AskId,
+        data: Payload,
+        until: Option<Instant>,
+        now: Now,
+        common: &mut Common,
+    ) {
         if self.asked.len() >= common.config.max_asked {
             return common.push(Output::Answered { ask, answer: Err(AskError::TooMany) });
         }
         let cid = common.correlation_id();
         self.asked.insert(cid, (ask, until));
-        self.next_ask_timeout = Some(self.next_ask_timeout.map_or(until, |next| next.min(until)));
+        self.next_ask_timeout = self.next_ask_timeout.into_iter().chain(until).min();
         send_request(common, &cid, now, data);
     }
 
@@ -182,13 +190,13 @@ impl Established {
 
     fn time_out_asks(&mut self, now: Now, common: &mut Common) {
         self.asked.retain(|_, (ask, until)| {
-            let waits = now.instant < *until;
+            let waits = until.is_none_or(|until| now.instant < until);
             if !waits {
                 common.push(Output::Answered { ask: *ask, answer: Err(AskError::TimedOut) });
             }
             waits
         });
-        self.next_ask_timeout = self.asked.values().map(|(_, until)| *until).min();
+        self.next_ask_timeout = self.asked.values().filter_map(|(_, until)| *until).min();
     }
 
     fn finish_draining(self: Box<Self>, now: Now, common: &mut Common) -> State {

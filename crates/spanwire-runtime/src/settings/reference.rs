@@ -1,0 +1,90 @@
+//! Every setting with its default and its meaning; `docs/reference/settings.md` is made of this.
+
+use super::load::known_keys;
+
+/// One setting: its key, its default as in `spanwire.toml` (empty for none), and its meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// As in the file, with its section: `limits.headers`.
+    pub key: String,
+    /// The variable that overlays it: `SPANWIRE_LIMITS_HEADERS`.
+    pub variable: String,
+    /// The value when nobody says otherwise.
+    pub default: String,
+    /// What it is for.
+    pub meaning: &'static str,
+}
+
+/// All settings, by key.
+#[must_use]
+pub fn reference() -> Vec<Setting> {
+    let keys = known_keys().into_iter().map(|(key, value)| {
+        let meaning =
+            MEANINGS.iter().find(|(known, _)| *known == key).map_or("", |(_, meaning)| meaning);
+        let optional = key == "profile" || key.ends_with("_certificate") || key.ends_with("_key");
+        let default = if optional { String::new() } else { value.to_string() };
+        let variable = super::load::variable(&key);
+        Setting { key, variable, default, meaning }
+    });
+    keys.collect()
+}
+
+const MEANINGS: &[(&str, &str)] = &[
+    ("name", "the server's name, in connection records and logs"),
+    ("listen", "where channels and health are served; port 0 lets the system choose"),
+    ("admin_listen", "where the admin API and metrics are served"),
+    (
+        "profile",
+        "`dev`, `production` or `compat`; by default `dev` if every listener is on loopback, else `production`",
+    ),
+    ("log_format", "`text` or `json`"),
+    ("drain_timeout", "how long a stop may take, from SIGTERM to exit"),
+    ("trusted_proxies", "addresses and networks whose forwarding and PROXY headers are believed"),
+    (
+        "proxy_protocol",
+        "whether connections from trusted proxies start with a PROXY protocol header, version 1 or 2",
+    ),
+    (
+        "tls_certificate",
+        "PEM file with the certificate chain of the main listener; taken again when it changes",
+    ),
+    ("tls_key", "PEM file with the private key of the main listener"),
+    ("admin_tls_certificate", "PEM file with the certificate chain of the admin listener"),
+    ("admin_tls_key", "PEM file with the private key of the admin listener"),
+    (
+        "limits.connections_per_address",
+        "open connections of one address; loopback is exempt in the `dev` profile",
+    ),
+    (
+        "limits.handshakes_per_second_per_address",
+        "new connections of one address in a second; as above",
+    ),
+    ("limits.connections", "open connections altogether"),
+    ("limits.headers", "headers of one request"),
+    ("limits.header_bytes", "bytes of all headers of one request"),
+    (
+        "limits.header_timeout",
+        "how long headers may take, and how long a connection may idle between requests",
+    ),
+    ("limits.handshake_timeout", "how long a TLS handshake or a PROXY header may take"),
+    ("limits.message_bytes", "bytes of one WebSocket message or of one request body"),
+    ("limits.outgoing_queue_bytes", "bytes that may wait to be sent to one WebSocket connection"),
+    (
+        "limits.failed_logins",
+        "failed logins in a row of one user from one address before delays begin",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_explained_and_every_explanation_has_its_setting() {
+        let settings = reference();
+        for setting in &settings {
+            assert!(!setting.meaning.is_empty(), "{} has no meaning", setting.key);
+        }
+        assert_eq!(settings.len(), MEANINGS.len());
+    }
+}
