@@ -60,6 +60,7 @@ const TABLE: &[(&str, Layer, May)] = &[
     ("spanwire-cli", Layer::Binary, May::Only(&["spanwire-protocol"])),
     ("spanwire-gateway", Layer::Binary, May::Only(&["spanwire-runtime"])),
     ("spanwire-tests", Layer::Top, May::Below),
+    ("spanwire-fuzz-targets", Layer::Top, May::Below),
     ("spanwire-bench", Layer::Top, May::Below),
     ("xtask", Layer::Top, May::Only(&[])),
 ];

@@ -69,7 +69,8 @@ impl<'a> Cursor<'a> {
             }
             *left -= 1;
             if let Some(inner) = self.scalar_or_inner()? {
-                if open.len() > MAX_DEPTH {
+                // The envelope around the value is one level, too.
+                if open.len() >= MAX_DEPTH {
                     return Err(Malformed::TooDeep);
                 }
                 open.push(inner);

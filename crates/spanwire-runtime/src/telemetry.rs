@@ -1,7 +1,6 @@
 //! Logs and metrics.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{
@@ -9,7 +8,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusRecorder};
 use spanwire_protocol::Status;
-use spanwire_service::CallObserver;
+use spanwire_service::{CallObserver, ServiceObserver};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::LogFormat;
@@ -19,7 +18,13 @@ use crate::settings::LogFormat;
 /// A second call changes nothing: the first subscriber of a process stays.
 pub fn init_logging(format: LogFormat, filter: Option<&str>) {
     let filter = filter.and_then(|filter| filter.parse::<EnvFilter>().ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let mut filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    // At their finer levels these libraries log whole messages, with the secrets in them.
+    for quiet in ["tungstenite=info", "tokio_tungstenite=info", "hyper=info", "rustls=info"] {
+        if let Ok(directive) = quiet.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
@@ -56,20 +61,12 @@ pub const METRICS: &[(&str, &str, &str)] = &[
 /// The metrics of one server.
 pub struct Metrics {
     recorder: PrometheusRecorder,
-    /// Looked up for each call; the recorder itself takes longer for that.
-    services: RwLock<HashMap<Box<str>, Arc<ServiceMetrics>>>,
     pub(crate) messages_in: Counter,
     pub(crate) messages_out: Counter,
     pub(crate) bytes_in: Counter,
     pub(crate) bytes_out: Counter,
     pub(crate) connections: Gauge,
     pub(crate) queue_bytes: Gauge,
-}
-
-/// The metrics of one service, for calls that went well.
-struct ServiceMetrics {
-    done: Counter,
-    seconds: Histogram,
 }
 
 const BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -103,7 +100,6 @@ impl Metrics {
             connections: recorder.register_gauge(&key("spanwire_connections", &[]), &METADATA),
             queue_bytes: recorder
                 .register_gauge(&key("spanwire_outgoing_queue_bytes", &[]), &METADATA),
-            services: RwLock::default(),
             recorder,
         }))
     }
@@ -125,36 +121,41 @@ impl Metrics {
     }
 }
 
-impl Metrics {
-    fn of_service(&self, service: &str) -> Arc<ServiceMetrics> {
-        let mut all = self.services.write().unwrap_or_else(PoisonError::into_inner);
-        let known = all.entry(service.into()).or_insert_with(|| {
-            let seconds = key("spanwire_call_seconds", &[("service", service)]);
-            Arc::new(ServiceMetrics {
-                done: self.calls(service, Status::OK),
-                seconds: self.recorder.register_histogram(&seconds, &METADATA),
-            })
-        });
-        Arc::clone(known)
-    }
+/// Counts the calls of one service.
+struct ServiceMetrics {
+    service: String,
+    done: Counter,
+    seconds: Histogram,
+    metrics: Arc<Metrics>,
+}
 
-    fn calls(&self, service: &str, status: Status) -> Counter {
-        let status = status.to_string();
-        let key = key("spanwire_calls_total", &[("service", service), ("status", &status)]);
-        self.recorder.register_counter(&key, &METADATA)
+/// Counts the calls of every service.
+pub(crate) struct Calls(pub(crate) Arc<Metrics>);
+
+impl CallObserver for Calls {
+    fn of_service(&self, service: &str) -> Arc<dyn ServiceObserver> {
+        let labels = [("service", service), ("status", "200")];
+        let recorder = &self.0.recorder;
+        Arc::new(ServiceMetrics {
+            service: service.to_owned(),
+            done: recorder.register_counter(&key("spanwire_calls_total", &labels), &METADATA),
+            seconds: recorder.register_histogram(
+                &key("spanwire_call_seconds", &[("service", service)]),
+                &METADATA,
+            ),
+            metrics: Arc::clone(&self.0),
+        })
     }
 }
 
-impl CallObserver for Metrics {
-    fn finished(&self, service: &str, status: Status, took: Duration) {
-        let known =
-            self.services.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned();
-        let metrics = known.unwrap_or_else(|| self.of_service(service));
-        metrics.seconds.record(took.as_secs_f64());
+impl ServiceObserver for ServiceMetrics {
+    fn finished(&self, status: Status, took: Duration) {
+        self.seconds.record(took.as_secs_f64());
         if status == Status::OK {
-            metrics.done.increment(1);
+            self.done.increment(1);
         } else {
-            self.calls(service, status).increment(1);
+            let labels = [("service", &*self.service), ("status", &*status.to_string())];
+            self.metrics.count("spanwire_calls_total", &labels);
         }
     }
 }

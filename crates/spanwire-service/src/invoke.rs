@@ -49,10 +49,16 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Services that call services may nest this deep; a circle ends here.
 const MAX_NESTED_CALLS: u8 = 16;
 
-/// Told about each call that ended.
+/// Counts calls.
 pub trait CallObserver: Send + Sync {
+    /// Who counts the calls of one service; asked for once for each.
+    fn of_service(&self, name: &str) -> Arc<dyn ServiceObserver>;
+}
+
+/// Counts the calls of one service.
+pub trait ServiceObserver: Send + Sync {
     /// A call ended after this time with this status (200 when it went well).
-    fn finished(&self, service: &str, status: Status, took: Duration);
+    fn finished(&self, status: Status, took: Duration);
 }
 
 /// What services reach from their context. Cloning is cheap.
@@ -159,7 +165,8 @@ impl Ports {
         }
         if let Some(observer) = &self.0.observer {
             let status = result.as_ref().map_or_else(ServiceError::status, |_| Status::OK);
-            observer.finished(&entry.name, status, started.elapsed());
+            let counted = entry.observer.get_or_init(|| observer.of_service(&entry.name));
+            counted.finished(status, started.elapsed());
         }
         result
     }

@@ -46,6 +46,6 @@ pub mod service;
 pub use connections::{ConnectionError, ConnectionFilter, Connections};
 pub use context::{ChannelType, ClientOrigin, Context, Origin};
 pub use error::ServiceError;
-pub use invoke::{Call, CallObserver, Ports};
+pub use invoke::{Call, CallObserver, Ports, ServiceObserver};
 pub use registry::{Registry, Source};
 pub use service::{BoxFuture, PayloadService, Service};

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
 use crate::error::ServiceError;
+use crate::invoke::ServiceObserver;
 use crate::service::{Closure, PayloadService, Service, Typed};
 
 /// Where a service comes from.
@@ -39,14 +40,15 @@ impl Source {
 /// All services of a host. Changes take effect with the next call; calls under way finish on what they started with.
 #[derive(Default)]
 pub struct Registry {
-    services: RwLock<HashMap<Arc<str>, Entry>>,
+    services: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
 }
 
-#[derive(Clone)]
+/// One service, and who counts its calls once there was one.
 pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
     pub(crate) source: Source,
     pub(crate) service: Arc<dyn PayloadService>,
+    pub(crate) observer: OnceLock<Arc<dyn ServiceObserver>>,
 }
 
 impl Registry {
@@ -75,7 +77,8 @@ impl Registry {
     /// Adds a service that takes its input unparsed; one of the same name is replaced.
     pub fn insert(&self, name: &str, source: Source, service: Arc<dyn PayloadService>) {
         let name: Arc<str> = name.into();
-        let entry = Entry { name: Arc::clone(&name), source, service };
+        let observer = OnceLock::new();
+        let entry = Arc::new(Entry { name: Arc::clone(&name), source, service, observer });
         self.services.write().unwrap_or_else(PoisonError::into_inner).insert(name, entry);
     }
 
@@ -100,7 +103,7 @@ impl Registry {
         list
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<Entry> {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Entry>> {
         self.services.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }

@@ -11,13 +11,21 @@ use hyper::HeaderMap;
 pub fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<SocketAddr>> {
     let standard = headers.contains_key("forwarded");
     let name = if standard { "forwarded" } else { "x-forwarded-for" };
-    let values: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    let mut elements: Vec<&str> = values.iter().flat_map(|value| split_elements(value)).collect();
+    let mut elements: Vec<Option<&str>> = Vec::new();
+    for value in headers.get_all(name) {
+        // What is not text, or leaves a quote open, could swallow what an honest proxy added behind it: then nothing in
+        // this line can be told apart.
+        match value.to_str() {
+            Ok(text) if text.matches('"').count() % 2 == 0 => {
+                elements.extend(split_elements(text).map(Some));
+            }
+            _ => elements.push(None),
+        }
+    }
     elements.reverse();
     elements.truncate(MAX_HOPS);
     let parse = if standard { forwarded_for } else { node };
-    elements.into_iter().map(parse).collect::<Vec<_>>().into_iter()
+    elements.into_iter().map(|element| parse(element?)).collect::<Vec<_>>().into_iter()
 }
 
 /// More hops than any real chain has.
@@ -81,6 +89,21 @@ mod tests {
         ] {
             assert_eq!(node(text).map(|a| a.to_string()).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_taken_apart_hides_its_hops() {
+        let nearest = |name: &'static str, values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name, hyper::header::HeaderValue::from_bytes(value).unwrap());
+            }
+            hops(&headers).next().unwrap()
+        };
+        assert_eq!(nearest("forwarded", &[b"for=6.6.6.6;x=\", for=1.2.3.4"]), None);
+        assert_eq!(nearest("x-forwarded-for", &[b"6.6.6.6", b"\xff, 1.2.3.4"]), None);
+        let honest = nearest("x-forwarded-for", &[b"\xff", b"1.2.3.4"]);
+        assert_eq!(honest, Some("1.2.3.4:0".parse().unwrap()));
     }
 
     #[test]

@@ -10,6 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Longer headers are refused; version 1 has at most 107 bytes, version 2 grows with what proxies add.
 pub const MAX_HEADER: usize = 4096;
 
+const V1_PREFIX: &[u8] = b"PROXY ";
+/// The longest line of version 1, with its end (PROXY protocol specification, 2.1).
+const V1_MAX: usize = 107;
+
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
@@ -33,6 +37,18 @@ pub enum Parsed {
 /// Looks for a header at the start of `bytes`.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Parsed {
+    // Version 1 is one line: it is read once it is whole, so that it does not matter how it was cut on its way.
+    let bytes = if bytes.starts_with(V1_PREFIX) {
+        match bytes.iter().take(V1_MAX).position(|byte| *byte == b'\n') {
+            Some(end) if bytes.get(end.wrapping_sub(1)) == Some(&b'\r') => {
+                bytes.get(..=end).unwrap_or_default()
+            }
+            None if bytes.len() < V1_MAX => return Parsed::Incomplete,
+            _ => return Parsed::Invalid,
+        }
+    } else {
+        bytes
+    };
     let result = HeaderResult::parse(bytes);
     if result.is_incomplete() {
         return if bytes.len() < MAX_HEADER { Parsed::Incomplete } else { Parsed::Invalid };
@@ -65,7 +81,11 @@ pub fn parse(bytes: &[u8]) -> Parsed {
                 ),
                 (v2::Command::Proxy, _) => Announced::Itself,
             };
-            Parsed::Header(announced, header.len())
+            if header.len() > MAX_HEADER {
+                Parsed::Invalid
+            } else {
+                Parsed::Header(announced, header.len())
+            }
         }
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Parsed::Invalid,
     }
@@ -122,6 +142,15 @@ mod tests {
         assert_eq!(parse(&binary), Parsed::Header(expected, binary.len()));
         assert!(matches!(parse(b"PROXY UNKNOWN\r\nGET"), Parsed::Header(Announced::Itself, 15)));
         assert!(matches!(parse(&v2(0x20, 0, &[])), Parsed::Header(Announced::Itself, 16)));
+    }
+
+    #[test]
+    fn a_line_is_read_once_it_is_whole() {
+        for end in 0..V1.len() {
+            assert_eq!(parse(&V1[..end]), Parsed::Incomplete, "{end}");
+        }
+        assert_eq!(parse(b"PROXY UNKNOWN x \nGET / HTTP/1.1\r\n"), Parsed::Invalid);
+        assert_eq!(parse(&[b"PROXY ", &[b'x'; 200][..]].concat()), Parsed::Invalid);
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use crate::objects::StoredObjects;
 use crate::resolver::{Resolver, ReverseDns, SystemDns};
 use crate::security::Definitions;
 use crate::settings::Settings;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Calls, Metrics};
 use crate::{demo, wiring};
 
 /// A server to be configured. Without a data folder it keeps nothing, and has no admin listener.
@@ -221,7 +221,7 @@ fn host(
     let connections = Arc::new(ConnectionTable::new(&settings.name));
     let ports = Ports::new(Arc::new(registry))
         .with_connections(Arc::clone(&connections) as Arc<dyn Connections>)
-        .with_observer(Arc::clone(&metrics) as _);
+        .with_observer(Arc::new(Calls(Arc::clone(&metrics))));
     Ok(Arc::new(Host {
         hooks: Hooks::new(ports.clone()),
         ports,

@@ -39,18 +39,18 @@ impl Calls {
     }
 
     /// Starts a call, lets it wait, or refuses it with 429.
-    pub(super) fn start(&mut self, message: ClientMessage<'_>, now: Now, common: &mut Common) {
+    pub(super) fn start(&mut self, message: &ClientMessage<'_>, now: Now, common: &mut Common) {
         self.last += 1;
         let bytes = message.data.len();
-        let reply_to = message.id;
+        let reply_to = message.id.clone();
         let call = Call {
             id: CallId(self.last),
             cid: common.correlation_id(),
-            data: message.data,
+            data: message.data.clone(),
             deadline: message
                 .deadline_ms
                 .and_then(|ms| now.instant.checked_add(std::time::Duration::from_millis(ms))),
-            traceparent: message.traceparent.map(std::borrow::Cow::into_owned),
+            traceparent: message.traceparent.as_deref().map(str::to_owned),
         };
         if common.config.ordered_replies {
             self.order.push_back((call.id, None));
@@ -73,7 +73,7 @@ impl Calls {
     /// Answers a call without making it.
     pub(super) fn refuse(
         &mut self,
-        message: ClientMessage<'_>,
+        message: &ClientMessage<'_>,
         status: Status,
         now: Now,
         common: &mut Common,
@@ -84,7 +84,7 @@ impl Calls {
             self.order.push_back((id, None));
         }
         let cid = common.correlation_id();
-        self.reply(id, common, &error(common, &cid, message.id, status, now));
+        self.reply(id, common, &error(common, &cid, message.id.clone(), status, now));
     }
 
     /// Sends the reply to a call and lets the next one start.

@@ -77,7 +77,7 @@ impl Established {
                     return self.end(common, now);
                 }
                 self.token_ends = self.token_ends.max(now.instant + common.config.token_ttl);
-                self.on_message(message, now, common);
+                self.on_message(&message, now, common);
             }
             Input::Undecodable(_) => bad_request(common, now),
             Input::Pong => self.on_pong(common),
@@ -113,21 +113,21 @@ impl Established {
         self.token.matches(token) && now.instant < self.token_ends
     }
 
-    fn on_message(&mut self, message: ClientMessage<'_>, now: Now, common: &mut Common) {
+    fn on_message(&mut self, message: &ClientMessage<'_>, now: Now, common: &mut Common) {
         let Some(id) = message.id.clone() else {
             return bad_request(common, now);
         };
         match message.action {
             Action::CreateSession => {
                 // One renewal at a time; a later one replaces it, and only the last is answered.
-                self.renewal = Some((common.start_login(&message), id));
+                self.renewal = Some((common.start_login(message), id.clone()));
             }
             Action::Invoke if self.draining.is_some() => {
                 self.calls.refuse(message, Status::UNAVAILABLE, now, common);
             }
             Action::Invoke => self.calls.start(message, now, common),
-            Action::ClientResponse => match message.in_reply_to {
-                Some(id) => self.on_answer(&id, message.data, common),
+            Action::ClientResponse => match &message.in_reply_to {
+                Some(id) => self.on_answer(id, message.data.clone(), common),
                 None => bad_request(common, now),
             },
         }
