@@ -30,6 +30,12 @@ pub(crate) struct Common {
     /// How often each of the two servers has its turn; medians are reported.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99), global = true)]
     pub(crate) rounds: u32,
+    /// How many cores others may keep busy before a pair of turns is repeated.
+    #[arg(long, value_name = "CORES", default_value_t = 0.15, global = true)]
+    pub(crate) max_foreign: f64,
+    /// How often it is repeated at most.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=99), global = true)]
+    pub(crate) retries: u32,
     /// What the server logs, as `RUST_LOG`; it goes to a file.
     #[arg(long, value_name = "FILTER", default_value = "info", global = true)]
     pub(crate) server_log: String,

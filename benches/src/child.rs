@@ -104,13 +104,7 @@ impl Child {
 
     /// The processor time of all its threads so far, to a clock tick (10 ms).
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.0.id()))?;
-        // The name, in parentheses, may hold anything; the state, field 3, is the first behind it.
-        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-        let ticks = fields.split_ascii_whitespace().skip(UTIME_AFTER_NAME).take(2);
-        let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
-        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+        cpu_of(&self.process.0.id().to_string())
     }
 
     /// Resident memory, in KiB.
@@ -120,6 +114,21 @@ impl Child {
         let kib = line.and_then(|line| line.split_ascii_whitespace().next());
         Ok(kib.ok_or("no VmRSS: the server is gone")?.parse()?)
     }
+}
+
+/// The processor time of all threads of a process.
+pub(crate) fn cpu_of(process: &str) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name, in parentheses, may hold anything; the state, field 3, is the first behind it.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+    let used = fields.split_ascii_whitespace().skip(UTIME_AFTER_NAME).take(2);
+    Ok(ticks(used.map(str::parse::<u64>).sum::<Result<u64, _>>()?))
+}
+
+/// Clock ticks as a time.
+pub(crate) fn ticks(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_secs_f64(ticks as f64 / per_second as f64)
 }
 
 /// `utime` is field 14 and `stime` field 15; the first behind the name is field 3.

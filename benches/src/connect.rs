@@ -14,7 +14,8 @@ use crate::args::{Common, Connect, Transport};
 use crate::child::{Certificate, Child, raise_descriptor_limit};
 use crate::client::{Client, Target};
 use crate::latency::{self, Latencies};
-use crate::report::{Budget, Row, Sample};
+use crate::machine::{self, Watch};
+use crate::report::{Budget, Round, Row, Sample};
 
 /// From the figures of other servers: logins in a second where no password is hashed.
 const BUDGET: Budget = Budget::LeastRate(5000.0);
@@ -31,11 +32,13 @@ pub(crate) async fn measure(common: &Common, how: &Connect) -> Result<Vec<Row>> 
         let bare = Child::bare(common, certificate.as_ref(), token.into())?;
         let mut rounds = Vec::new();
         for _ in 0..common.rounds {
-            let first = turn(&spanwire, how.concurrency, common.time()).await?;
-            let second = turn(&bare, how.concurrency, common.time()).await?;
-            rounds.push((first, second));
+            let pair = async || {
+                let spanwire = turn(&spanwire, how.concurrency, common.time()).await?;
+                Ok(Round::new(spanwire, turn(&bare, how.concurrency, common.time()).await?))
+            };
+            rounds.push(machine::round(common, pair).await?);
         }
-        let row = Row::new("connect", transport, how.concurrency, common, &rounds);
+        let row = Row::new("connect", transport, how.concurrency, common, rounds);
         rows.push(row.with_budget((transport == Transport::Plain).then_some(BUDGET)));
     }
     Ok(rows)
@@ -54,17 +57,17 @@ async fn turn(child: &Child, concurrency: u32, time: Duration) -> Result<Sample>
         tasks.spawn(connect_often(child.target.clone(), Arc::clone(&phase)));
     }
     tokio::time::sleep(WARM_UP).await;
-    let (cpu, begun) = (child.cpu()?, Instant::now());
+    let watch = Watch::start(child)?;
     phase.store(MEASURING, Ordering::Relaxed);
     tokio::time::sleep(time).await;
     phase.store(STOPPING, Ordering::Relaxed);
-    let (cpu, took) = (child.cpu()?.saturating_sub(cpu), begun.elapsed());
+    let usage = watch.stop(child)?;
     // Each ends by itself: a connection that hangs is an error after a while.
     let mut results = Vec::new();
     while let Some(result) = tasks.join_next().await {
         results.push(result??);
     }
-    latency::summary(&results, cpu, took)
+    latency::summary(&results, usage)
 }
 
 async fn connect_often(target: Target, phase: Arc<AtomicU8>) -> Result<Latencies> {

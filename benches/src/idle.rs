@@ -11,7 +11,7 @@ use crate::Result;
 use crate::args::{Common, Idle, Transport};
 use crate::child::{Certificate, Child, raise_descriptor_limit};
 use crate::client::{Client, Stream};
-use crate::report::{Budget, Row, Sample};
+use crate::report::{Budget, Round, Row, Sample};
 
 /// Section 11 of the design, and row L-03 for TLS.
 fn budget(transport: Transport) -> Budget {
@@ -35,9 +35,9 @@ pub(crate) async fn measure(common: &Common, how: &Idle) -> Result<Vec<Row>> {
             let first = turn(&spanwire, connections).await?;
             drop(spanwire);
             let bare = Child::bare(common, certificate.as_ref(), token.into())?;
-            rounds.push((first, turn(&bare, connections).await?));
+            rounds.push(Round::new(first, turn(&bare, connections).await?));
         }
-        let row = Row::new("idle", transport, connections, common, &rounds);
+        let row = Row::new("idle", transport, connections, common, rounds);
         rows.push(row.with_budget(Some(budget(transport))));
     }
     Ok(rows)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::Result;
+use crate::machine::Usage;
 use crate::report::Sample;
 
 /// Of one connection, in nanoseconds; as many as it had operations.
@@ -27,7 +28,7 @@ pub(crate) fn record(latencies: &mut Latencies, took: Duration) {
 ///
 /// # Errors
 /// When there was no operation at all.
-pub(crate) fn summary(connections: &[Latencies], cpu: Duration, took: Duration) -> Result<Sample> {
+pub(crate) fn summary(connections: &[Latencies], usage: Usage) -> Result<Sample> {
     let mut all = empty()?;
     for one in connections {
         all.add(one)?;
@@ -42,8 +43,8 @@ pub(crate) fn summary(connections: &[Latencies], cpu: Duration, took: Duration) 
     let most = connections.iter().map(Histogram::len).max().unwrap_or(0);
     let least = connections.iter().map(Histogram::len).min().unwrap_or(0);
     Ok(Sample {
-        ops_per_second: Some(operations / took.as_secs_f64()),
-        cpu_us_per_op: Some(cpu.as_secs_f64() * 1e6 / operations),
+        ops_per_second: Some(operations / usage.took.as_secs_f64()),
+        cpu_us_per_op: Some(usage.cpu.as_secs_f64() * 1e6 / operations),
         p50_us: quantile(0.5),
         p99_us: quantile(0.99),
         p999_us: quantile(0.999),
@@ -52,6 +53,7 @@ pub(crate) fn summary(connections: &[Latencies], cpu: Duration, took: Duration) 
         // A connection that got nothing counts as one that got one call.
         unfairness: Some(most as f64 / least.max(1) as f64),
         kib_per_connection: None,
+        foreign_cores: Some(usage.foreign_cores),
     })
 }
 
@@ -73,7 +75,8 @@ mod tests {
             record(&mut slow, Duration::from_millis(50));
         }
         let second = Duration::from_secs(1);
-        let sample = summary(&[fast, slow], second, second).unwrap();
+        let usage = Usage { took: second, cpu: second, foreign_cores: 0.0 };
+        let sample = summary(&[fast, slow], usage).unwrap();
         assert_eq!((sample.ops_per_second, sample.unfairness), (Some(1004.0), Some(250.0)));
         assert!(sample.p99_us.unwrap() < 11.0);
         assert!(sample.worst_p99_us.unwrap() > 49_000.0);

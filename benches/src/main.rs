@@ -13,6 +13,7 @@ mod connect;
 mod frames;
 mod idle;
 mod latency;
+mod machine;
 mod report;
 mod rpc;
 

@@ -32,6 +32,35 @@ pub(crate) struct Sample {
     pub(crate) unfairness: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kib_per_connection: Option<f64>,
+    /// Cores that others kept busy meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) foreign_cores: Option<f64>,
+}
+
+/// A turn of each server, one after the other.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Round {
+    spanwire: Sample,
+    bare: Sample,
+    /// How often others disturbed it before.
+    pub(crate) repeated: u32,
+}
+
+impl Round {
+    pub(crate) fn new(spanwire: Sample, bare: Sample) -> Self {
+        Self { spanwire, bare, repeated: 0 }
+    }
+
+    /// Cores that others kept busy during the worse of the two turns.
+    pub(crate) fn foreign_cores(&self) -> f64 {
+        let of = |sample: &Sample| sample.foreign_cores.unwrap_or(0.0);
+        of(&self.spanwire).max(of(&self.bare))
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        let ratio = self.spanwire.cost()? / self.bare.cost()?;
+        ratio.is_finite().then_some(ratio)
+    }
 }
 
 impl Sample {
@@ -50,7 +79,8 @@ pub(crate) struct Row {
     pub(crate) pipeline: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) payload: Option<u32>,
-    rounds: usize,
+    /// Each pair of turns that counts.
+    rounds: Vec<Round>,
     seconds: f64,
     spanwire: Sample,
     bare: Sample,
@@ -61,6 +91,8 @@ pub(crate) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) budget: Option<Budget>,
     within_budget: Option<bool>,
+    /// Whether others kept more cores busy than allowed, in at least one round.
+    disturbed: bool,
     note: &'static str,
 }
 
@@ -83,13 +115,10 @@ impl Row {
         transport: Transport,
         connections: u32,
         common: &Common,
-        rounds: &[(Sample, Sample)],
+        rounds: Vec<Round>,
     ) -> Self {
-        let ratios: Vec<f64> = rounds
-            .iter()
-            .filter_map(|(spanwire, bare)| Some(spanwire.cost()? / bare.cost()?))
-            .filter(|ratio| ratio.is_finite())
-            .collect();
+        let ratios: Vec<f64> = rounds.iter().filter_map(Round::ratio).collect();
+        let disturbed = rounds.iter().any(|round| round.foreign_cores() > common.max_foreign);
         let least = ratios.iter().copied().reduce(f64::min);
         let most = ratios.iter().copied().reduce(f64::max);
         Self {
@@ -98,14 +127,15 @@ impl Row {
             connections,
             pipeline: None,
             payload: None,
-            rounds: rounds.len(),
             seconds: common.time().as_secs_f64(),
-            spanwire: medians(rounds, |(spanwire, _)| spanwire),
-            bare: medians(rounds, |(_, bare)| bare),
+            spanwire: medians(&rounds, |round| &round.spanwire),
+            bare: medians(&rounds, |round| &round.bare),
             ratio: median(ratios),
             ratio_range: least.zip(most),
             budget: None,
             within_budget: None,
+            disturbed,
+            rounds,
             note: NOTE,
         }
     }
@@ -123,7 +153,7 @@ impl Row {
         self
     }
 
-    fn cells(&self) -> [String; 14] {
+    fn cells(&self) -> [String; 16] {
         let (a, b) = (&self.spanwire, &self.bare);
         let number = |value: Option<u32>| value.map_or("–".to_owned(), |value| value.to_string());
         let pair = |s: &Sample| format!("{}/{}", fixed(s.p50_us, 0), fixed(s.p99_us, 0));
@@ -133,6 +163,10 @@ impl Row {
             Some(Budget::LeastRate(least)) => format!("≥ {least}/s"),
             Some(Budget::MostKib(most)) => format!("≤ {most} KiB"),
         };
+        let range = self.ratio_range.map(|(least, most)| format!("{least:.2}–{most:.2}"));
+        let range = range.unwrap_or_default();
+        let most_foreign = self.rounds.iter().map(Round::foreign_cores).fold(0.0, f64::max);
+        let others = format!("{most_foreign:.2}{}", if self.disturbed { " DISTURBED" } else { "" });
         let kept = match self.within_budget {
             None => "",
             Some(true) => " ok",
@@ -148,16 +182,18 @@ impl Row {
             fixed(a.cost(), 2),
             fixed(b.cost(), 2),
             fixed(self.ratio, 2),
+            range,
             pair(a),
             pair(b),
             fixed(a.worst_p99_us, 0),
             fixed(a.unfairness, 2),
+            others,
             format!("{budget}{kept}"),
         ]
     }
 }
 
-const HEADINGS: [&str; 14] = [
+const HEADINGS: [&str; 16] = [
     "scenario",
     "conns",
     "pipe",
@@ -167,10 +203,12 @@ const HEADINGS: [&str; 14] = [
     "cost/op",
     "bare",
     "ratio",
+    "range",
     "p50/p99 µs",
     "bare",
     "worst p99",
     "max/min",
+    "others",
     "budget",
 ];
 
@@ -208,6 +246,9 @@ fn table(rows: &[Row]) {
         println!("{}", cells.join("  "));
     }
     println!("\ncost/op: µs of server CPU for each operation; KiB for each connection when idle");
+    println!(
+        "ratio, range: of the rounds, each a turn of both; others: cores busy with other work, at worst"
+    );
     println!("{NOTE}");
 }
 
@@ -215,7 +256,7 @@ fn fixed(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-fn medians(rounds: &[(Sample, Sample)], of: fn(&(Sample, Sample)) -> &Sample) -> Sample {
+fn medians(rounds: &[Round], of: fn(&Round) -> &Sample) -> Sample {
     let of = |field: fn(&Sample) -> Option<f64>| {
         median(rounds.iter().filter_map(|round| field(of(round))).collect())
     };
@@ -229,6 +270,7 @@ fn medians(rounds: &[(Sample, Sample)], of: fn(&(Sample, Sample)) -> &Sample) ->
         worst_p999_us: of(|s| s.worst_p999_us),
         unfairness: of(|s| s.unfairness),
         kib_per_connection: of(|s| s.kib_per_connection),
+        foreign_cores: of(|s| s.foreign_cores),
     }
 }
 

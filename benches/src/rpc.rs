@@ -18,7 +18,8 @@ use crate::child::{Child, raise_descriptor_limit};
 use crate::client::{Client, Target, check_reply};
 use crate::frames::ReplyCounter;
 use crate::latency::{self, Latencies};
-use crate::report::{Budget, Row, Sample};
+use crate::machine::{self, Watch};
+use crate::report::{Budget, Round, Row, Sample};
 
 /// What one measurement is of.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +64,13 @@ pub(crate) async fn measure(common: &Common, points: &Points) -> Result<Vec<Row>
         eprintln!("rpc {} × {} × {} bytes", point.connections, point.pipeline, point.payload);
         let mut rounds = Vec::new();
         for _ in 0..common.rounds {
-            rounds.push((turn(&spanwire, point, common).await?, turn(&bare, point, common).await?));
+            let pair = async || {
+                let spanwire = turn(&spanwire, point, common).await?;
+                Ok(Round::new(spanwire, turn(&bare, point, common).await?))
+            };
+            rounds.push(machine::round(common, pair).await?);
         }
-        let mut row = Row::new("rpc", Transport::Plain, point.connections, common, &rounds);
+        let mut row = Row::new("rpc", Transport::Plain, point.connections, common, rounds);
         (row.pipeline, row.payload) = (Some(point.pipeline), Some(point.payload));
         rows.push(row.with_budget(point.budget()));
     }
@@ -96,11 +101,11 @@ async fn turn(child: &Child, point: Point, common: &Common) -> Result<Sample> {
         tasks.spawn(load.run());
     }
     tokio::time::sleep(WARM_UP).await;
-    let (cpu, begun) = (child.cpu()?, Instant::now());
+    let watch = Watch::start(child)?;
     phase.store(MEASURING, Ordering::Relaxed);
     tokio::time::sleep(common.time()).await;
     phase.store(STOPPING, Ordering::Relaxed);
-    let (cpu, took) = (child.cpu()?.saturating_sub(cpu), begun.elapsed());
+    let usage = watch.stop(child)?;
 
     let all = async {
         let mut results = Vec::new();
@@ -113,7 +118,7 @@ async fn turn(child: &Child, point: Point, common: &Common) -> Result<Sample> {
         Ok(results) => results?,
         Err(_) => return Err("calls stay without an answer".into()),
     };
-    latency::summary(&results, cpu, took)
+    latency::summary(&results, usage)
 }
 
 /// One connection.

@@ -64,15 +64,22 @@ async fn a_service_in_python_answers_and_calls_its_caller_back() {
     let found = http::request(server.address(), "GET", "/api/customer/7", &headers, "").await;
     assert_eq!((found.status, &found.json()["name"]), (200, &Value::from("Zażółć Ltd.")));
     let missing = http::request(server.address(), "GET", "/api/customer/8", &headers, "").await;
-    assert_eq!((missing.status, &missing.json()["details"]), (404, &Value::from("No such customer")));
+    assert_eq!(
+        (missing.status, &missing.json()["details"]),
+        (404, &Value::from("No such customer"))
+    );
 
     let mut client = Client::log_in(&server.ws("/ws/crm"), "app1", "secret1").await;
     let found = client.invoke("crm.get-customer", &json!({"id": "7"})).await;
     assert_eq!(found["data"]["id"], "7");
-    let call = client.start_call(&json!({"service": "crm.ask-operator", "request": "ready?"})).await;
+    let call =
+        client.start_call(&json!({"service": "crm.ask-operator", "request": "ready?"})).await;
     let question = client.receive().await;
     assert_eq!(question["data"], "ready?");
     client.answer(&question, &json!("yes")).await;
     let reply = client.receive().await;
-    assert_eq!((&reply["meta"]["in_reply_to"], &reply["data"]), (&call.into(), &json!({"operator said": "yes"})));
+    assert_eq!(
+        (&reply["meta"]["in_reply_to"], &reply["data"]),
+        (&call.into(), &json!({"operator said": "yes"}))
+    );
 }

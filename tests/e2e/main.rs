@@ -1,4 +1,26 @@
 //! End-to-end tests: the real binaries, real sockets, real TLS, real foreign clients.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod admin;
+mod bad_messages;
+mod cli;
+mod context;
+mod dns;
 mod examples;
+mod lifecycle;
+mod one_port;
+mod one_service;
+mod pressure;
+mod process;
+mod python;
+mod rest;
 mod sessions;
+mod vectors;
+mod ws_vectors;

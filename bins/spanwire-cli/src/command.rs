@@ -20,8 +20,9 @@ pub(crate) fn ping(client: &Client, output: &Output) -> Result<(), Failure> {
 
 /// Prints completions for a shell.
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
-    clap_complete::generate(shell, &mut Args::command(), "spanwire", &mut std::io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "spanwire", &mut script);
+    crate::output::print(&String::from_utf8_lossy(&script))
 }
 
 /// Reads JSON from an argument, or from stdin for `-`.

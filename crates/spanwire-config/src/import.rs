@@ -100,16 +100,19 @@ pub fn parse_str(
 fn finish(loader: Loader<'_>, existing: Existing<'_>) -> Result<Import, Vec<Problem>> {
     let Loader { mut report, objects, .. } = loader;
     let names = validate::check_names(&objects, &mut report);
-    let mut checked = Vec::new();
+    let (mut checked, mut invalid) = (Vec::new(), Vec::new());
     for raw in &objects {
         // What is left would only be left out of the report.
         if report.is_full() {
             break;
         }
-        checked.extend(normalise(raw, &mut report));
+        match normalise(raw, &mut report) {
+            Some(valid) => checked.push(valid),
+            None => invalid.push(raw),
+        }
     }
     if !report.is_full() {
-        validate::check(&checked, &names, existing, &mut report);
+        validate::check(&checked, &invalid, &names, existing, &mut report);
     }
 
     let place = |problem: &Problem| (problem.file.clone(), problem.line);

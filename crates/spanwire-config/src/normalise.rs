@@ -75,6 +75,18 @@ impl RawObject {
         Some(Self { source, line, entries, broken })
     }
 
+    /// Returns the text that was written for a field, and its line.
+    pub(crate) fn written(&self, field: &FieldSpec) -> Option<(&str, usize)> {
+        let is_it = |entry: &&Entry| entry.key == field.key || field.aliases.contains(&&*entry.key);
+        let entry = self.entries.iter().find(is_it).filter(|entry| !entry.value.is_null())?;
+        match &entry.value.content {
+            Content::Scalar(scalar) => {
+                Some((scalar.text.trim(), entry.line)).filter(|(text, _)| !text.is_empty())
+            }
+            Content::List(_) | Content::Map(_) => None,
+        }
+    }
+
     /// Returns one subscription per topic of a `topic_list`, or the object itself.
     pub(crate) fn expand(mut self, report: &mut Report) -> Vec<Self> {
         let is_list = |entry: &Entry| TOPIC_LISTS.contains(&entry.key.as_str());

@@ -42,6 +42,7 @@ pub(crate) fn check_names(objects: &[RawObject], report: &mut Report) -> Names {
 /// Checks valid objects against each other and against those that exist.
 pub(crate) fn check(
     objects: &[Checked],
+    invalid: &[&RawObject],
     names: &Names,
     existing: Existing<'_>,
     report: &mut Report,
@@ -56,6 +57,31 @@ pub(crate) fn check(
         check_references(checked, &all, report);
         check_fitness(checked, &all, report);
     }
+    for raw in invalid {
+        check_written_references(raw, &all, report);
+    }
+}
+
+/// References of an object that is wrong in other ways, so that one correction is enough.
+fn check_written_references(raw: &RawObject, all: &All<'_>, report: &mut Report) {
+    let Some(spec) = raw.source.kind.map(KindSpec::of) else { return };
+    for field in spec.fields().filter(|field| field.effect == Effect::Applied) {
+        if let ValueType::Reference(kind, none) = field.value
+            && let Some((name, line)) = raw.written(field)
+            && !none.contains(&name)
+            && !all.contains(kind, name)
+        {
+            report.field(&raw.source, line, field.key, missing_reference(kind, name, all));
+        }
+    }
+}
+
+fn missing_reference(kind: Kind, name: &str, all: &All<'_>) -> String {
+    let hint = match all.nearest(kind, name) {
+        hint if hint.is_empty() => ": define it or correct the name".to_owned(),
+        hint => hint,
+    };
+    format!("there is no {kind} '{}'{hint}", shown(name))
 }
 
 /// The objects that there will be.
@@ -115,11 +141,7 @@ fn check_references(checked: &Checked, all: &All<'_>, report: &mut Report) {
             ValueType::Reference(kind, none)
                 if !none.contains(&name) && !all.contains(kind, name) =>
             {
-                let hint = match all.nearest(kind, name) {
-                    hint if hint.is_empty() => ": define it or correct the name".to_owned(),
-                    hint => hint,
-                };
-                let message = format!("there is no {kind} '{}'{hint}", shown(name));
+                let message = missing_reference(kind, name, all);
                 report.field(&checked.source, line, field.key, message);
             }
             ValueType::ServiceName if !is_service(name, all) => {

@@ -17,8 +17,6 @@ pub(crate) struct DataFolder {
     pub(crate) store: Store,
     pub(crate) keys: KeyRing,
     pub(crate) admin_token: Secret,
-    /// Whether the folder was made just now.
-    pub(crate) is_new: bool,
 }
 
 impl DataFolder {
@@ -31,10 +29,9 @@ impl DataFolder {
         // The lock first: two processes must not make keys at the same time.
         let store =
             Store::open(&path.join("store"), Options::default()).map_err(StartError::data)?;
-        let is_new = !path.join(KEY_FILE).exists();
         let keys = KeyRing::open_or_create(path.join(KEY_FILE)).map_err(StartError::data)?;
         let admin_token = open_or_create_token(&path.join(TOKEN_FILE))?;
-        let folder = Self { path: path.to_owned(), store, keys, admin_token, is_new };
+        let folder = Self { path: path.to_owned(), store, keys, admin_token };
         folder.forget_addresses();
         Ok(folder)
     }

@@ -14,12 +14,17 @@ use crate::error::StartError;
 /// The tree the objects are in, keyed by a number that each gets once: names can be longer than keys may be.
 const TREE: &str = "objects";
 
+/// What is known of the environment itself.
+const ENVIRONMENT: &str = "environment";
+const CREATED: &[u8] = b"created";
+
 /// Stored objects, and where each one is.
 #[derive(Debug, Default)]
 pub(crate) struct StoredObjects {
     pub(crate) set: ObjectSet,
     places: HashMap<(Kind, String), u64>,
     last: u64,
+    is_new: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,7 +36,8 @@ struct Record {
 impl StoredObjects {
     /// Reads everything that is stored.
     pub(crate) fn load(store: &dyn KeyValue, keys: &KeyRing) -> Result<Self, StartError> {
-        let mut stored = Self::default();
+        let is_new = store.get(ENVIRONMENT, CREATED).map_err(StartError::data)?.is_none();
+        let mut stored = Self { is_new, ..Self::default() };
         for (key, value) in store.scan(TREE, &[]).map_err(StartError::data)? {
             let place = <[u8; 8]>::try_from(&*key)
                 .map(u64::from_be_bytes)
@@ -49,6 +55,11 @@ impl StoredObjects {
             stored.set.insert(object);
         }
         Ok(stored)
+    }
+
+    /// Whether nothing was ever applied: the environment is being created.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Creates or updates objects, all of them or none; on disk when this returns.
@@ -74,10 +85,15 @@ impl StoredObjects {
                 });
             batch.put(TREE, &place.to_be_bytes(), value);
         }
+        if self.is_new {
+            // In the same step as the first objects: a start that fails before this one is no first start.
+            batch.put(ENVIRONMENT, CREATED, Vec::new());
+        }
         if !batch.is_empty() {
             store.commit(batch).map_err(StartError::data)?;
         }
         self.set = set;
+        self.is_new = false;
         Ok(applied)
     }
 }

@@ -12,6 +12,7 @@ use hyper::header::HOST;
 use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -272,7 +273,14 @@ impl<A: HttpApp> Connection<A> {
                 if !names_one_host(&request) {
                     return Ok(response::last(StatusCode::BAD_REQUEST, "Bad request"));
                 }
-                Ok::<_, Infallible>(app.handle(request, peer).await)
+                let unused = request.extensions().get::<OnUpgrade>().cloned();
+                let answer = app.handle(request, peer).await;
+                if let Some(unused) = unused
+                    && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+                {
+                    tokio::spawn(end_properly(unused));
+                }
+                Ok::<_, Infallible>(answer)
             }
         });
         let connection = http1::Builder::new()
@@ -328,6 +336,17 @@ fn is_host(text: &[u8]) -> bool {
         }
 }
 
+/// A refused upgrade hands the connection back instead of closing it, and dropping it would leave TLS without its end.
+async fn end_properly(unused: OnUpgrade) {
+    let ended = async {
+        if let Ok(mut connection) = unused.await.map(TokioIo::new) {
+            // The peer may be gone already.
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut connection).await;
+        }
+    };
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await;
+}
+
 enum Handshake {
     Refused(&'static str),
     Failed(io::Error),
@@ -353,4 +372,6 @@ impl std::fmt::Debug for Tls {
 
 /// How many handshakes the kernel holds for us.
 const BACKLOG: u32 = 4096;
+/// How long the end of a connection with a refused upgrade may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);

@@ -328,8 +328,8 @@ const CASES: &[(&str, &str)] = &[
         "o.yaml:4: pubsub_endpoint 'f', field 'security_name': is used by pubsub_endpoint 'e' already",
     ),
     (
-        "pubsub_subscription:\n- {endpoint_name: e}",
-        "o.yaml:2: pubsub_subscription, field 'topic_name': is missing: add it",
+        "security: [{name: s, type: apikey}]\npubsub_endpoint:\n- {name: e, endpoint_type: rest, security_name: s}\npubsub_subscription:\n- {endpoint_name: e}",
+        "o.yaml:5: pubsub_subscription, field 'topic_name': is missing: add it",
     ),
     (
         "pubsub_topic: [{name: /t}]\npubsub_subscription:\n- {endpoint_name: e, topic_name: /t}",
@@ -381,7 +381,7 @@ channel_rest:
 ",
     );
     let lines: Vec<_> = found.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
-    let expected = [2, 2, 3, 5, 6, 8, 9, 12, 12].map(|line| format!("o.yaml:{line}:"));
+    let expected = [2, 2, 3, 5, 6, 7, 8, 9, 12, 12].map(|line| format!("o.yaml:{line}:"));
     assert_eq!(lines, expected, "{found:#?}");
     assert!(!found.concat().contains(SECRET));
 }

@@ -59,6 +59,7 @@ pub(super) struct Parts<'a> {
     pub(super) has_meta: bool,
     pub(super) id: Option<&'a [u8]>,
     pub(super) in_reply_to: Option<&'a [u8]>,
+    pub(super) ctx: Option<&'a [u8]>,
     pub(super) fields: Fields<'a>,
     pub(super) data: Option<&'a [u8]>,
 }
@@ -110,6 +111,7 @@ impl<'a> Parts<'a> {
             match key {
                 "id" => self.id = Some(value).filter(|id| *id != [0xc0]),
                 "in_reply_to" => self.in_reply_to = Some(value).filter(|id| *id != [0xc0]),
+                "ctx" => self.ctx = Some(value).filter(|ctx| *ctx != [0xc0]),
                 _ => {
                     if let Some(slot) = self.fields.slot(key) {
                         *slot = rmp_serde::from_slice(value).unwrap_or_default();
@@ -201,6 +203,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
                                 parts.has_meta = true;
                                 parts.id = meta.id;
                                 parts.in_reply_to = meta.in_reply_to;
+                                parts.ctx = meta.ctx;
                                 parts.fields = meta.fields;
                             }
                         }
@@ -219,6 +222,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
 struct Meta<'a> {
     id: Option<&'a [u8]>,
     in_reply_to: Option<&'a [u8]>,
+    ctx: Option<&'a [u8]>,
     fields: Fields<'a>,
 }
 
@@ -238,6 +242,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Meta<'a> {
                     match key.as_str() {
                         "id" => meta.id = json_span(map.next_value()?),
                         "in_reply_to" => meta.in_reply_to = json_span(map.next_value()?),
+                        "ctx" => meta.ctx = json_span(map.next_value()?),
                         key => match meta.fields.slot(key) {
                             Some(slot) => *slot = map.next_value()?,
                             None => drop(map.next_value::<IgnoredAny>()?),

@@ -75,6 +75,8 @@ pub struct ServerMessage<'a> {
     pub in_reply_to: Option<MessageId>,
     /// In errors.
     pub error_message: Option<Cow<'a, str>>,
+    /// In deliveries: an object such as `{"reply_to_sk": […]}`.
+    pub ctx: Option<Payload>,
     /// The response, the request, the delivery; never absent on the wire.
     pub data: Payload,
 }
@@ -88,6 +90,7 @@ impl<'a> ServerMessage<'a> {
             status: None,
             in_reply_to: None,
             error_message: None,
+            ctx: None,
             data,
         }
     }
@@ -181,6 +184,7 @@ impl<'a> ServerMessage<'a> {
         let data = parts.payload(codec, message);
         let id = parts.id.map(|id| Payload::from_span(codec, message.slice_ref(id)));
         let id = id.and_then(|id| id.parse::<String>().ok()).unwrap_or_default();
+        let ctx = parts.ctx.map(|ctx| Payload::from_span(codec, message.slice_ref(ctx)));
         let fields = parts.fields;
         Ok(Self {
             id: Cow::Owned(id),
@@ -191,6 +195,7 @@ impl<'a> ServerMessage<'a> {
                 .in_reply_to
                 .map(|id| MessageId::from_span(codec, message.slice_ref(id))),
             error_message: fields.error_message.into_inner(),
+            ctx,
             data,
         })
     }
@@ -225,6 +230,9 @@ impl<'a> ServerMessage<'a> {
         }
         if let Some(text) = &self.error_message {
             meta.text("error_message", text);
+        }
+        if let Some(ctx) = self.ctx.as_ref().filter(|ctx| ctx.codec() == codec && !ctx.is_empty()) {
+            meta.raw("ctx", ctx.bytes());
         }
         meta
     }

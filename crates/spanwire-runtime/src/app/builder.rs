@@ -15,7 +15,7 @@ use spanwire_service::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{App, addresses_file, listen};
+use super::{App, listeners};
 use crate::admin::AdminState;
 use crate::backend::{Host, Readiness};
 use crate::connections::ConnectionTable;
@@ -149,60 +149,54 @@ impl AppBuilder {
             None => StoredObjects::default(),
         };
         let demo = match &data {
-            Some(data) if data.is_new => Some(demo::create()?),
+            Some(_) if stored.is_new() => Some(demo::create()?),
             _ => None,
         };
         let password = demo.as_ref().map(|demo| demo.password.clone());
-        let wanted =
-            read_objects(&stored.set, demo.map(|d| d.objects), &texts, &imports, &registry)?;
-        let objects = match &data {
-            Some(data) => {
-                let applied = stored.apply(wanted, &data.store, &data.keys)?;
-                tracing::info!(
-                    applied.created,
-                    applied.updated,
-                    applied.unchanged,
-                    "managed objects applied"
-                );
-                stored.set
-            }
-            None => wanted.into_iter().collect(),
-        };
+        let demo = demo.map(|demo| demo.objects);
+        let wanted = read_objects(&stored.set, demo, &texts, &imports, &registry)?;
+        let mut objects = stored.set.clone();
+        objects.apply(wanted.iter().cloned());
         wiring::register_services(&objects, &registry)?;
         let host = host(&settings, &objects, registry, dns)?;
         let token = data.as_ref().map(|data| data.admin_token.clone());
         let admin = token
             .map(|token: Secret| AdminState::new(Arc::clone(&host), token, &settings, started));
-
         let (stop, requests, connections) =
             (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
-        let listening = listen(&settings, &objects, &host, admin, &stop, &requests, &connections)?;
+        let bound = listeners::bind(&settings, &objects, &host, admin, &connections)?;
+
+        // Everything that can be wrong was found by now: what is stored is what can be started with again.
+        if let Some(data) = &data {
+            let applied = stored.apply(wanted, &data.store, &data.keys)?;
+            let (created, updated, unchanged) =
+                (applied.created, applied.updated, applied.unchanged);
+            tracing::info!(created, updated, unchanged, "managed objects applied");
+        }
+        let addresses = bound.addresses.clone();
+        let servers = bound.serve(&stop, &requests);
         maintain(&host, &stop, &requests);
         if let Some(data) = &data {
-            data.write_addresses(&addresses_file(&listening))?;
+            data.write_addresses(&addresses.to_json())?;
         }
         let welcome = data.as_ref().zip(password).map(|(data, password)| {
-            demo::welcome(
-                data.path(),
-                listening.address,
-                settings.tls_certificate.is_some(),
-                &password,
-            )
+            let tls = settings.tls_certificate.is_some();
+            demo::welcome(data.path(), addresses.main, tls, &password)
         });
-        let (listen, admin) = (listening.address, listening.admin_address.map(|a| a.to_string()));
+        let (listen, admin) = (addresses.main, addresses.admin.map(|address| address.to_string()));
         let profile = settings.effective_profile().as_str();
         tracing::info!(%listen, admin, profile, name = settings.name, "ready");
-        for (channel, address) in &listening.channel_addresses {
+        for (channel, address) in &addresses.channels {
             tracing::info!(channel, %address, "channel has its own listener");
         }
         Ok(App {
             host,
             data,
             welcome,
-            address: listening.address,
-            admin_address: listening.admin_address,
-            channel_addresses: listening.channel_addresses,
-            servers: listening.servers,
+            address: addresses.main,
+            admin_address: addresses.admin,
+            channel_addresses: addresses.channels,
+            servers,
             stop,
             requests,
             connections,

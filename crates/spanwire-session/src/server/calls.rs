@@ -55,7 +55,10 @@ impl Calls {
         if common.config.ordered_replies {
             self.order.push_back((call.id, None));
         }
-        let too_many = self.waiting.len() >= common.config.max_waiting
+        // The limit may be higher than when these began to wait.
+        self.run_waiting(common);
+        let is_full = self.running.len() >= common.config.max_in_flight;
+        let too_many = (is_full && self.waiting.len() >= common.config.max_waiting)
             || (self.bytes > 0 && self.bytes.saturating_add(bytes) > common.config.max_call_bytes);
         if too_many {
             let status = Status::TOO_MANY_REQUESTS;
@@ -63,10 +66,10 @@ impl Calls {
             return;
         }
         self.bytes += bytes;
-        if self.running.len() < common.config.max_in_flight {
-            self.run(call, reply_to, common);
-        } else {
+        if is_full {
             self.waiting.push_back((call, reply_to));
+        } else {
+            self.run(call, reply_to, common);
         }
     }
 
@@ -87,7 +90,7 @@ impl Calls {
         self.reply(id, common, &error(common, &cid, message.id.clone(), status, now));
     }
 
-    /// Sends the reply to a call and lets the next one start.
+    /// Sends the reply to a call and lets the next ones start.
     pub(super) fn complete(
         &mut self,
         call: CallId,
@@ -116,7 +119,11 @@ impl Calls {
             ),
         };
         self.reply(call, common, &reply);
-        if self.running.len() < common.config.max_in_flight
+        self.run_waiting(common);
+    }
+
+    fn run_waiting(&mut self, common: &mut Common) {
+        while self.running.len() < common.config.max_in_flight
             && let Some((next, reply_to)) = self.waiting.pop_front()
         {
             self.run(next, reply_to, common);

@@ -177,13 +177,13 @@ impl Established {
                 return self.close(common, CloseFrame::PINGS_MISSED);
             }
         }
-        if now.instant >= self.pings.next {
+        // One at a time: a ping that is due while another is under way waits for its pong, or for its end.
+        if now.instant >= self.pings.next && self.pings.answer_by.is_none() {
             let cid = common.correlation_id();
             let ping = ServerMessage::request(&cid, now.timestamp, Payload::empty(common.codec));
             common.push(Output::Ping(ping.encode_ping()));
             self.pings.answer_by = Some(now.instant + common.config.ping_timeout);
-            self.pings.next =
-                now.instant + common.config.ping_interval.max(common.config.ping_timeout);
+            self.pings.next = now.instant + common.config.ping_interval;
         }
         self.finish_draining(now, common)
     }
@@ -225,8 +225,9 @@ impl Established {
     }
 
     pub(super) fn next_timeout(&self) -> Instant {
-        let others = [self.pings.answer_by, self.next_ask_timeout, self.draining];
-        others.into_iter().flatten().fold(self.pings.next, Instant::min)
+        let ping = self.pings.answer_by.unwrap_or(self.pings.next);
+        let others = [self.next_ask_timeout, self.draining];
+        others.into_iter().flatten().fold(ping, Instant::min)
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -333,6 +333,43 @@ fn calls_beyond_the_limit_wait_and_then_are_refused() {
 }
 
 #[test]
+fn calls_that_wait_use_a_raised_limit() {
+    let config = |most| SessionConfig { max_in_flight: most, ..SessionConfig::default() };
+    for next_is_a_call in [true, false] {
+        let mut bench = Bench::new(config(1));
+        bench.give(Input::Message(login("s")));
+        bench.accept(1);
+        for id in ["a", "b", "c", "d"] {
+            bench.give(Input::Message(call(id)));
+        }
+        bench.session.reconfigure(config(3));
+        let outputs = if next_is_a_call {
+            bench.give(Input::Message(call("e")))
+        } else {
+            let result = Ok(Payload::null(Codec::Json));
+            bench.give(Input::Completed { call: CallId(1), result })
+        };
+        // Whoever waited longest comes first.
+        let expected: &[&str] = if next_is_a_call {
+            &["invoke 2", "invoke 3"]
+        } else {
+            &["reply 200 a", "invoke 2", "invoke 3", "invoke 4"]
+        };
+        assert_eq!(outputs, expected);
+    }
+}
+
+#[test]
+fn calls_run_when_none_may_wait() {
+    let mut bench =
+        Bench::new(SessionConfig { max_in_flight: 1, max_waiting: 0, ..SessionConfig::default() });
+    bench.give(Input::Message(login("s")));
+    bench.accept(1);
+    assert_eq!(bench.give(Input::Message(call("a"))), ["invoke 1"]);
+    assert_eq!(bench.give(Input::Message(call("b"))), ["reply 429 b"]);
+}
+
+#[test]
 fn the_bytes_of_calls_are_limited_but_one_always_goes() {
     let config = SessionConfig { max_call_bytes: 10, ..SessionConfig::default() };
     let mut bench = Bench::new(config);
