@@ -7,6 +7,7 @@
 mod client;
 mod object;
 mod read;
+mod reserved;
 mod server;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub use client::{Action, ClientMessage};
 pub(crate) use object::ObjectWriter;
 pub(crate) use read::{entry_span, json_depth_is_fine};
+pub(crate) use reserved::has_reserved_key;
 pub use server::{MsgType, ServerMessage};
 
 use crate::codec::Codec;

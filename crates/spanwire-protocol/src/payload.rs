@@ -64,6 +64,9 @@ impl Payload {
         if !crate::envelope::json_depth_is_fine(&bytes) {
             return Err(PayloadError::TooDeep);
         }
+        if crate::envelope::has_reserved_key(Codec::Json, &bytes) {
+            return Err(PayloadError::Read("it has a reserved key".to_owned()));
+        }
         let parsed: Result<&serde_json::value::RawValue, _> = serde_json::from_slice(&bytes);
         parsed.map_err(|e| PayloadError::Read(e.to_string()))?;
         Ok(Self { codec: Codec::Json, bytes })

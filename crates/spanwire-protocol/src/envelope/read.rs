@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Se
 use serde_json::value::RawValue;
 
 use super::DecodeError;
+use super::reserved::has_reserved_key;
 use crate::codec::Codec;
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::{Cursor, Malformed};
@@ -66,6 +67,9 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn read(codec: Codec, bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        if has_reserved_key(codec, bytes) {
+            return Err(DecodeError::Malformed("a reserved key".to_owned()));
+        }
         match codec {
             Codec::Json => Self::read_json(bytes),
             Codec::MsgPack => Self::read_msgpack(bytes),
