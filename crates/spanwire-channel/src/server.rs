@@ -106,9 +106,7 @@ impl HttpApp for ChannelServer {
             return self.upgrade(channel, request, peer);
         }
         // Whoever speaks of WebSockets reads JSON (wsx-protocol 1.2).
-        let is_handshake = upgrade::is_requested(request.headers())
-            || request.headers().contains_key("sec-websocket-key");
-        if is_handshake || !routes.has_rest() {
+        if upgrade::is_requested(request.headers()) || !routes.has_rest() {
             self.backend.refused("not-found");
             return response::error(StatusCode::NOT_FOUND, "Not found");
         }

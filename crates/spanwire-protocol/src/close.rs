@@ -29,8 +29,6 @@ impl CloseCode {
     pub const TRY_AGAIN: Self = Self(1013);
     /// 4002: pings went unanswered.
     pub const PINGS_MISSED: Self = Self(4002);
-    /// 4003: a ping could not be sent.
-    pub const PING_FAILED: Self = Self(4003);
     /// 4005: disconnected by an administrator or a service.
     pub const DISCONNECTED: Self = Self(4005);
 

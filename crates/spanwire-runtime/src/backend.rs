@@ -15,6 +15,7 @@ use spanwire_channel::wsx::ConnectionHandle;
 use spanwire_protocol::Payload;
 use spanwire_service::{Call, ChannelType, Origin, Ports, ServiceError};
 use spanwire_session::CallFailure;
+use spanwire_store::{Health, KeyValue, Store};
 
 use self::peer::ClientPeer;
 use crate::connections::ConnectionTable;
@@ -35,15 +36,23 @@ pub(crate) struct Host {
 }
 
 /// What probes are told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Readiness {
     pub(crate) stopping: AtomicBool,
+    store: Option<Arc<Store>>,
 }
 
 impl Readiness {
+    pub(crate) fn new(store: Option<Arc<Store>>) -> Self {
+        Self { stopping: AtomicBool::new(false), store }
+    }
+
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err("the server is shutting down".to_owned());
+        }
+        if let Some(Health::Poisoned { why }) = self.store.as_ref().map(|store| store.health()) {
+            return Err(format!("the store refuses writes: {why}"));
         }
         Ok(())
     }
@@ -53,7 +62,7 @@ impl Host {
     fn verdict(
         &self,
         definition: &str,
-        username: &str,
+        username: Option<&str>,
         password: &str,
         from: IpAddr,
         channel: &str,
@@ -96,8 +105,8 @@ impl Backend for ChannelBackend {
             return Box::pin(std::future::ready(Err(Unauthenticated::Wrong)));
         };
         let (username, password) = match &credentials {
-            Credentials::Basic { username, password } => (&**username, password),
-            Credentials::ApiKey(key) => ("", key),
+            Credentials::Basic { username, password } => (Some(&**username), password),
+            Credentials::ApiKey(key) => (None, key),
         };
         let verdict =
             self.0.verdict(definition, username, password, peer.address.ip(), &channel.name);

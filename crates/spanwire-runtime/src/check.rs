@@ -20,7 +20,7 @@ use crate::wiring;
 pub fn check(data: &Path, settings: &Settings, imports: &[PathBuf]) -> Result<String, StartError> {
     let mut objects = if data.join("secret.key").exists() {
         let data = DataFolder::open(data)?;
-        StoredObjects::load(&data.store, &data.keys)?.set
+        StoredObjects::load(&*data.store, &data.keys)?.set
     } else {
         ObjectSet::new()
     };

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spanwire_crypto::{KeyRing, Secret, random};
 use spanwire_store::{Options, Store};
@@ -14,7 +15,7 @@ use crate::error::StartError;
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) keys: KeyRing,
     pub(crate) admin_token: Secret,
 }
@@ -31,7 +32,7 @@ impl DataFolder {
             Store::open(&path.join("store"), Options::default()).map_err(StartError::data)?;
         let keys = KeyRing::open_or_create(path.join(KEY_FILE)).map_err(StartError::data)?;
         let admin_token = open_or_create_token(&path.join(TOKEN_FILE))?;
-        let folder = Self { path: path.to_owned(), store, keys, admin_token };
+        let folder = Self { path: path.to_owned(), store: Arc::new(store), keys, admin_token };
         folder.forget_addresses();
         Ok(folder)
     }

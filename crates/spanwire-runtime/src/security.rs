@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use spanwire_channel::backend::Principal;
-use spanwire_config::{ObjectSet, SecurityType};
+use spanwire_config::ObjectSet;
 use spanwire_crypto::Secret;
 
 use self::throttle::Throttle;
@@ -46,12 +46,7 @@ impl Definitions {
             let password = object.password.as_ref().map(|password| password.reveal().to_owned());
             let principal = Principal {
                 security_name: object.name.as_str().into(),
-                username: match object.r#type {
-                    SecurityType::BasicAuth => {
-                        object.username.as_deref().unwrap_or_default().into()
-                    }
-                    _ => "".into(),
-                },
+                username: object.username.as_deref().unwrap_or_default().into(),
             };
             // An empty secret matches nothing.
             let password = Secret::new(password.unwrap_or_default());
@@ -60,23 +55,23 @@ impl Definitions {
         Self { by_name: by_name.collect(), throttle: Throttle::new(failures_before_delay) }
     }
 
-    /// Checks a user name and a password, or with an empty user name an API key, against one definition.
+    /// Checks a user name and a password against one definition; an API key in a header comes without a user name.
     pub(crate) fn check(
         &self,
         definition: &str,
-        username: &str,
+        username: Option<&str>,
         password: &str,
         from: IpAddr,
     ) -> Verdict {
-        let key = self.throttle.key(definition, username, from);
+        let key = self.throttle.key(definition, username.unwrap_or_default(), from);
         if self.throttle.is_blocked(key) {
             return Verdict::Throttled(REFUSAL_DELAY);
         }
         let known = self.by_name.get(definition).filter(|known| known.is_active);
         // Both parts are compared whatever the first says, so that time does not tell which was wrong.
         let matches = known.is_some_and(|known| {
-            let user = Secret::new(format!("u{}", known.principal.username))
-                .matches(&format!("u{username}"));
+            let own = Secret::new(format!("u{}", known.principal.username));
+            let user = username.is_none_or(|username| own.matches(&format!("u{username}")));
             user & known.password.matches(password)
         });
         match known {
@@ -102,12 +97,15 @@ mod tests {
 
     fn definitions() -> Definitions {
         let text = "security:\n  - {name: app1, type: basic_auth, username: user1, password: secret1}\n  \
-                    - {name: key1, type: apikey, password: k1}\n  - {name: none, type: basic_auth, username: user1}\n  \
+                    - {name: key1, type: apikey, password: k1}\n  - {name: key2, type: apikey, username: bob, password: k2}\n  - {name: none, type: basic_auth, username: user1}\n  \
                     - {name: off, type: basic_auth, username: user1, password: secret1, is_active: false}\n";
         let nothing = spanwire_config::Existing::nothing();
         let import = spanwire_config::parse_str("test.yaml", text, &|_| None, nothing).unwrap();
         Definitions::new(&import.objects.into_iter().collect(), 5)
     }
+
+    /// Stands for an API key that came in a header, without a user name.
+    const KEY_ALONE: &str = "(key alone)";
 
     fn from() -> IpAddr {
         IpAddr::from([192, 0, 2, 1])
@@ -117,9 +115,12 @@ mod tests {
     async fn only_the_right_pair_is_accepted() {
         let definitions = definitions();
         let accepted = |name: &str, user: &str, password: &str| {
+            let user = Some(user).filter(|user| *user != KEY_ALONE);
             matches!(definitions.check(name, user, password, from()), Verdict::Accepted(_))
         };
-        assert!(accepted("app1", "user1", "secret1") && accepted("key1", "", "k1"));
+        assert!(accepted("app1", "user1", "secret1") && accepted("key1", KEY_ALONE, "k1"));
+        assert!(accepted("key2", KEY_ALONE, "k2") && accepted("key2", "bob", "k2"));
+        assert!(!accepted("key2", "eve", "k2") && !accepted("key2", "bob", "k1"));
         for (name, user, password) in [
             ("app1", "user1", "secret2"),
             ("app1", "user2", "secret1"),
@@ -137,13 +138,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_are_slowed_down_per_user_and_address() {
         let definitions = definitions();
-        let wrong = || definitions.check("app1", "user1", "wrong", from());
+        let wrong = || definitions.check("app1", Some("user1"), "wrong", from());
         for _ in 0..5 {
             assert_eq!(wrong(), Verdict::Refused(Duration::ZERO));
         }
         assert_eq!(wrong(), Verdict::Refused(REFUSAL_DELAY));
         // Now even the right one has to wait, from here; not from elsewhere.
-        let right = |from| definitions.check("app1", "user1", "secret1", from);
+        let right = |from| definitions.check("app1", Some("user1"), "secret1", from);
         assert_eq!(right(from()), Verdict::Throttled(REFUSAL_DELAY));
         assert!(matches!(right(IpAddr::from([192, 0, 2, 2])), Verdict::Accepted(_)));
         tokio::time::advance(Duration::from_secs(2)).await;

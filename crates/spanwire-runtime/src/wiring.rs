@@ -234,6 +234,12 @@ fn rest(
             },
         },
     };
+    if channel.content_type.is_some() {
+        tracing::warn!(
+            channel = channel.name,
+            "content_type is not supported yet: answers have that of their data format"
+        );
+    }
     if channel.content_encoding.is_some() {
         tracing::warn!(
             channel = channel.name,

@@ -5,8 +5,8 @@ use thiserror::Error;
 
 /// A path with `{parameters}`.
 ///
-/// A parameter takes the rest of its segment; with `match_slash` it may span several. Literal text compares exactly,
-/// after percent-decoding.
+/// A parameter takes the rest of its segment; with `match_slash` it may span several. Parameters, and literal text after
+/// the last of them, are percent-decoded; other literal text compares exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     text: String,

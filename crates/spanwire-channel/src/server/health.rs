@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/readyz/ws` and `/zato/ping`: no credentials, GET and HEAD (DESIGN 4, outconn-and-platform 4.3).
+//! `/livez`, `/readyz`, `/readyz/ws` and `/zato/ping`: no credentials; GET and HEAD, the ping any method (DESIGN 4, outconn-and-platform 4.3).
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};

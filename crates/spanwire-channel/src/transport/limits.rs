@@ -84,6 +84,15 @@ impl AddressLimits {
         Arc::new(Self { settings, open: Mutex::default(), rate })
     }
 
+    /// Takes a place for a connection of a trusted proxy, which stands for many clients: only the total counts. Their
+    /// own places are taken once they are known.
+    ///
+    /// # Errors
+    /// When there are too many connections altogether.
+    pub fn enter_proxy(self: &Arc<Self>, address: IpAddr) -> Result<Place, Refused> {
+        self.take(address, true)
+    }
+
     /// Takes a place for a new connection.
     ///
     /// # Errors
@@ -95,6 +104,10 @@ impl AddressLimits {
             v4 @ IpAddr::V4(_) => v4,
         };
         let exempt = self.settings.loopback_exempt && is_loopback(address);
+        self.take(address, exempt)
+    }
+
+    fn take(self: &Arc<Self>, address: IpAddr, exempt: bool) -> Result<Place, Refused> {
         if !exempt && self.rate.check_key(&address).is_err() {
             return Err(Refused::Rate);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{HOST, UPGRADE};
 use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -171,7 +171,12 @@ impl Listener {
         let place = if proxied {
             None
         } else {
-            match settings.limits.enter(address.ip()) {
+            let entered = if settings.trusted_proxies.contains(address.ip()) {
+                settings.limits.enter_proxy(address.ip())
+            } else {
+                settings.limits.enter(address.ip())
+            };
+            match entered {
                 Ok(place) => Some(place),
                 Err(refused) => return settings.observer.refused(refused.as_str()),
             }
@@ -262,16 +267,34 @@ impl<A: HttpApp> Connection<A> {
     async fn serve_http(self, stream: Stream, peer: Peer, place: Place) {
         let app = Arc::clone(&self.app);
         let place = Arc::new(place);
-        let trusted = Arc::clone(&self.settings.trusted_proxies);
+        let settings = Arc::clone(&self.settings);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let mut peer = peer.clone();
-            peer.address = trusted.client(peer.address, request.headers());
-            // An upgraded connection keeps its place for as long as it lives.
-            request.extensions_mut().insert(Arc::clone(&place));
+            let announced = settings.trusted_proxies.client(peer.address, request.headers());
+            let is_behind_proxy = announced != peer.address;
+            peer.address = announced;
+            // An upgraded connection keeps its places for as long as it lives: behind a proxy also the client's own.
+            let mut places = Places(Arc::clone(&place), None);
+            let mut refused = None;
+            if is_behind_proxy && request.headers().contains_key(UPGRADE) {
+                match settings.limits.enter(announced.ip()) {
+                    Ok(place) => places.1 = Some(Arc::new(place)),
+                    Err(limit) => refused = Some(limit),
+                }
+            }
+            request.extensions_mut().insert(places);
+            let observer = Arc::clone(&settings.observer);
             let app = Arc::clone(&app);
             async move {
                 if !names_one_host(&request) {
                     return Ok(response::last(StatusCode::BAD_REQUEST, "Bad request"));
+                }
+                if let Some(limit) = refused {
+                    observer.refused(limit.as_str());
+                    return Ok(response::last(
+                        StatusCode::TOO_MANY_REQUESTS,
+                        "Too many connections",
+                    ));
                 }
                 let unused = request.extensions().get::<OnUpgrade>().cloned();
                 let answer = app.handle(request, peer).await;
@@ -335,6 +358,13 @@ fn is_host(text: &[u8]) -> bool {
             Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= 5,
         }
 }
+
+/// What an upgraded connection holds: its own place, and that of the client behind a proxy.
+#[derive(Clone, Debug)]
+pub(crate) struct Places(
+    #[expect(dead_code, reason = "held until the connection is over")] Arc<Place>,
+    Option<Arc<Place>>,
+);
 
 /// A refused upgrade hands the connection back instead of closing it, and dropping it would leave TLS without its end.
 async fn end_properly(unused: OnUpgrade) {

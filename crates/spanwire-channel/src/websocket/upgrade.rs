@@ -2,14 +2,12 @@
 //!
 //! [`Upgrade::check`] reads a request; [`Upgrade::accept`] answers it and runs the conversation.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
@@ -19,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::run::{open, run};
 use super::{Conversation, SocketLimits};
-use crate::transport::limits::Place;
+use crate::transport::listener::Places;
 use crate::transport::{Body, Stream, response};
 
 /// A request that may become a WebSocket connection.
@@ -30,7 +28,7 @@ pub struct Upgrade {
     pub dialect: Dialect,
     subprotocol: Option<&'static str>,
     on_upgrade: hyper::upgrade::OnUpgrade,
-    place: Option<Arc<Place>>,
+    places: Option<Places>,
 }
 
 /// Which browsers may connect.
@@ -69,10 +67,17 @@ impl OriginPolicy {
     }
 }
 
-/// Whether a request wants to be a WebSocket connection, however badly.
+/// Whether a request wants to be a WebSocket connection, however badly. Other upgrades, such as `h2c`, are offers that
+/// HTTP lets a server ignore (RFC 9110, 7.8).
 #[must_use]
 pub fn is_requested(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE)
+    headers.contains_key(SEC_WEBSOCKET_KEY) || contains(headers, &UPGRADE, "websocket")
+}
+
+/// Whether a header names a word, in any case and among others (wsx-protocol 1.2).
+fn contains(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.any(|value| value.to_ascii_lowercase().contains(word))
 }
 
 impl Upgrade {
@@ -86,7 +91,7 @@ impl Upgrade {
         origins: &OriginPolicy,
     ) -> Result<Self, Box<Response<Body>>> {
         let headers = request.headers();
-        if !is_requested(headers) {
+        if !headers.contains_key(UPGRADE) {
             let mut refusal = response::error(StatusCode::UPGRADE_REQUIRED, "Upgrade Required");
             refusal.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
             refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -101,9 +106,9 @@ impl Upgrade {
         let offers =
             offers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         let (dialect, subprotocol) = Dialect::choose(offers);
-        let place = request.extensions_mut().remove::<Arc<Place>>();
+        let places = request.extensions_mut().remove::<Places>();
         let on_upgrade = hyper::upgrade::on(request);
-        Ok(Self { accept_key, dialect, subprotocol, on_upgrade, place })
+        Ok(Self { accept_key, dialect, subprotocol, on_upgrade, places })
     }
 
     /// `Sec-WebSocket-Accept`, when the handshake is right.
@@ -114,17 +119,13 @@ impl Upgrade {
             let value = values.next()?.to_str().ok()?;
             values.next().is_none().then_some(value.trim())
         };
-        let contains = |name, word: &str| {
-            let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-            values.any(|value| value.to_ascii_lowercase().contains(word))
-        };
         let key = single(SEC_WEBSOCKET_KEY)?;
         let right = request.method() == Method::GET
             && request.version() == Version::HTTP_11
             // What a proxy takes for a body must not be frames here.
             && request.body().is_end_stream()
-            && contains(UPGRADE, "websocket")
-            && contains(CONNECTION, "upgrade")
+            && contains(headers, &UPGRADE, "websocket")
+            && contains(headers, &CONNECTION, "upgrade")
             && STANDARD.decode(key).is_ok_and(|key| key.len() == 16)
             && matches!(single(SEC_WEBSOCKET_VERSION)?, "8" | "13");
         right.then(|| derive_accept_key(key.as_bytes()))
@@ -153,9 +154,9 @@ impl Upgrade {
         if let Some(subprotocol) = self.subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         }
-        let (on_upgrade, place) = (self.on_upgrade, self.place);
+        let (on_upgrade, places) = (self.on_upgrade, self.places);
         tasks.spawn(async move {
-            let _place = place;
+            let _places = places;
             // The peer may go away before it sees the answer.
             let Ok(upgraded) = on_upgrade.await else { return };
             let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else {

@@ -12,6 +12,7 @@ use spanwire_crypto::Secret;
 use spanwire_service::{
     Connections, Context, PayloadService, Ports, Registry, Service, ServiceError, Source,
 };
+use spanwire_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -145,7 +146,7 @@ impl AppBuilder {
             None => None,
         };
         let mut stored = match &data {
-            Some(data) => StoredObjects::load(&data.store, &data.keys)?,
+            Some(data) => StoredObjects::load(&*data.store, &data.keys)?,
             None => StoredObjects::default(),
         };
         let demo = match &data {
@@ -158,7 +159,8 @@ impl AppBuilder {
         let mut objects = stored.set.clone();
         objects.apply(wanted.iter().cloned());
         wiring::register_services(&objects, &registry)?;
-        let host = host(&settings, &objects, registry, dns)?;
+        let store = data.as_ref().map(|data| Arc::clone(&data.store));
+        let host = host(&settings, &objects, registry, dns, store)?;
         let token = data.as_ref().map(|data| data.admin_token.clone());
         let admin = token
             .map(|token: Secret| AdminState::new(Arc::clone(&host), token, &settings, started));
@@ -168,7 +170,7 @@ impl AppBuilder {
 
         // Everything that can be wrong was found by now: what is stored is what can be started with again.
         if let Some(data) = &data {
-            let applied = stored.apply(wanted, &data.store, &data.keys)?;
+            let applied = stored.apply(wanted, &*data.store, &data.keys)?;
             let (created, updated, unchanged) =
                 (applied.created, applied.updated, applied.unchanged);
             tracing::info!(created, updated, unchanged, "managed objects applied");
@@ -210,6 +212,7 @@ fn host(
     objects: &ObjectSet,
     registry: Registry,
     dns: Arc<dyn ReverseDns>,
+    store: Option<Arc<Store>>,
 ) -> Result<Arc<Host>, StartError> {
     let metrics = Metrics::new().map_err(StartError::data)?;
     let connections = Arc::new(ConnectionTable::new(&settings.name));
@@ -223,7 +226,7 @@ fn host(
         definitions: Arc::new(Definitions::new(objects, settings.limits.failed_logins)),
         metrics,
         resolver: Resolver::start(dns),
-        readiness: Arc::new(Readiness::default()),
+        readiness: Arc::new(Readiness::new(store)),
     }))
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Calls {
     waiting: VecDeque<(Call, Option<MessageId>)>,
     /// Bytes of input of all calls that run or wait.
     bytes: usize,
+    /// Bytes of replies that are held back by the order. They count like those of calls.
+    held_bytes: usize,
     /// With ordered replies: each call that was not replied to yet, oldest first, with its reply once there is one.
     order: VecDeque<(CallId, Option<Bytes>)>,
 }
@@ -52,14 +54,14 @@ impl Calls {
                 .and_then(|ms| now.instant.checked_add(std::time::Duration::from_millis(ms))),
             traceparent: message.traceparent.as_deref().map(str::to_owned),
         };
-        if common.config.ordered_replies {
-            self.order.push_back((call.id, None));
-        }
+        let in_order = self.keep_order(call.id, common);
         // The limit may be higher than when these began to wait.
         self.run_waiting(common);
         let is_full = self.running.len() >= common.config.max_in_flight;
-        let too_many = (is_full && self.waiting.len() >= common.config.max_waiting)
-            || (self.bytes > 0 && self.bytes.saturating_add(bytes) > common.config.max_call_bytes);
+        let held = self.bytes + self.held_bytes;
+        let too_many = !in_order
+            || (is_full && self.waiting.len() >= common.config.max_waiting)
+            || (held > 0 && held.saturating_add(bytes) > common.config.max_call_bytes);
         if too_many {
             let status = Status::TOO_MANY_REQUESTS;
             self.reply(call.id, common, &error(common, &call.cid, reply_to, status, now));
@@ -83,9 +85,7 @@ impl Calls {
     ) {
         self.last += 1;
         let id = CallId(self.last);
-        if common.config.ordered_replies {
-            self.order.push_back((id, None));
-        }
+        self.keep_order(id, common);
         let cid = common.correlation_id();
         self.reply(id, common, &error(common, &cid, message.id.clone(), status, now));
     }
@@ -122,6 +122,20 @@ impl Calls {
         self.run_waiting(common);
     }
 
+    /// Takes a place in the order of replies; tells whether there was one, which without an order is always so. A call
+    /// without a place is refused at once, ahead of its turn: a queue of refusals would have no bound.
+    fn keep_order(&mut self, call: CallId, common: &Common) -> bool {
+        if !common.config.ordered_replies {
+            return true;
+        }
+        let most = common.config.max_in_flight.saturating_add(common.config.max_waiting);
+        let has_place = self.order.len() < most;
+        if has_place {
+            self.order.push_back((call, None));
+        }
+        has_place
+    }
+
     fn run_waiting(&mut self, common: &mut Common) {
         while self.running.len() < common.config.max_in_flight
             && let Some((next, reply_to)) = self.waiting.pop_front()
@@ -142,11 +156,15 @@ impl Calls {
         }
         let encoded = reply.encode(common.codec);
         match self.order.iter_mut().find(|(id, _)| *id == call) {
-            Some((_, slot)) => *slot = Some(encoded),
+            Some((_, slot)) => {
+                self.held_bytes += encoded.len();
+                *slot = Some(encoded);
+            }
             None => common.push(Output::Send(encoded)),
         }
         while let Some((_, Some(_))) = self.order.front() {
             if let Some((_, Some(ready))) = self.order.pop_front() {
+                self.held_bytes -= ready.len();
                 common.push(Output::Send(ready));
             }
         }

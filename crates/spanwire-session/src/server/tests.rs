@@ -406,6 +406,33 @@ fn replies_come_as_they_finish_or_in_order_when_asked() {
 }
 
 #[test]
+fn replies_that_are_held_back_are_bounded() {
+    let config = SessionConfig {
+        ordered_replies: true,
+        max_in_flight: 2,
+        max_waiting: 2,
+        max_call_bytes: 1000,
+        ..SessionConfig::default()
+    };
+    let mut bench = Bench::new(config);
+    bench.give(Input::Message(login("s")));
+    bench.accept(1);
+    assert_eq!(bench.give(Input::Message(call("slow"))), ["invoke 1"]);
+    assert_eq!(bench.give(Input::Message(call("big"))), ["invoke 2"]);
+    let big = Payload::from_serialize(Codec::Json, &"x".repeat(2000)).unwrap();
+    assert!(bench.give(Input::Completed { call: CallId(2), result: Ok(big) }).is_empty());
+    // The big reply waits for the slow one and uses the bytes up; its refusals wait in order, as long as there is room.
+    for id in ["a", "b"] {
+        assert!(bench.give(Input::Message(call(id))).is_empty());
+    }
+    assert_eq!(bench.give(Input::Message(call("c"))), ["reply 429 c"]);
+    let slow = Input::Completed { call: CallId(1), result: Ok(Payload::null(Codec::Json)) };
+    let expected = ["reply 200 slow", "reply 200 big", "reply 429 a", "reply 429 b"];
+    assert_eq!(bench.give(slow), expected);
+    assert_eq!(bench.give(Input::Message(call("d"))), ["invoke 6"]);
+}
+
+#[test]
 fn a_request_is_answered_or_times_out_and_the_connection_stays() {
     let mut bench = Bench::in_phase(Phase::Established);
     let ask = |n| Input::Ask {
