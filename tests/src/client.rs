@@ -46,6 +46,7 @@ impl Client {
         }
         let address: SocketAddr = request.uri().authority().unwrap().as_str().parse().unwrap();
         let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
         let stream: Box<dyn Io> = Box::new(stream);
         let (socket, _) = client_async(request, stream).await?;
         Ok(Self { socket, token: String::new(), sent: 0 })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use spanwire_runtime::settings::{self, Settings};
-use spanwire_runtime::{App, StartError, telemetry};
+use spanwire_runtime::{App, StartError, StopSignal, telemetry};
 
 use crate::args::{Args, Command};
 
@@ -49,13 +49,15 @@ fn run(args: &Args) -> Result<(), StartError> {
 }
 
 async fn serve(args: &Args, settings: Settings) -> Result<(), StartError> {
+    // Before anybody can know that the server is there.
+    let mut stop = StopSignal::install().map_err(StartError::Runtime)?;
     let builder =
         App::builder().settings(settings).data(&args.data).import(args.import.iter().cloned());
     let mut app = builder.start().await?;
     if let Some(welcome) = app.take_welcome() {
         say(std::io::stdout(), &welcome);
     }
-    app.stop_requested().await.map_err(StartError::Runtime)?;
+    stop.received().await;
     app.shutdown().await;
     Ok(())
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use spanwire_channel::clock;
 use spanwire_channel::server::ChannelServer;
 use spanwire_service::Connections;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -74,7 +75,8 @@ impl App {
         self.welcome.take()
     }
 
-    /// Waits for SIGTERM or SIGINT.
+    /// Waits for SIGTERM or SIGINT. One that comes before this is called ends the process, as it would without a
+    /// server: see [`StopSignal`] for not missing any.
     ///
     /// # Errors
     /// When the system refuses signal handlers.
@@ -82,13 +84,7 @@ impl App {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn stop_requested(&self) -> std::io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        StopSignal::install()?.received().await;
         Ok(())
     }
 
@@ -120,5 +116,36 @@ impl App {
             data.forget_addresses();
         }
         tracing::info!("stopped");
+    }
+}
+
+/// SIGTERM and SIGINT, from the moment it is installed.
+#[derive(Debug)]
+pub struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Takes the signals over; they no longer end the process. Needs to be called within a runtime.
+    ///
+    /// # Errors
+    /// When the system refuses signal handlers.
+    pub fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one of them; returns at once if one came since the installation.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

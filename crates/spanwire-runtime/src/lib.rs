@@ -45,7 +45,7 @@ pub mod settings;
 pub mod telemetry;
 mod wiring;
 
-pub use app::{App, AppBuilder};
+pub use app::{App, AppBuilder, StopSignal};
 pub use check::check;
 pub use error::StartError;
 pub use settings::{Profile, Settings};
