@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spanwire_protocol::{
-    ClientMessage, Codec, CorrelationId, MsgType, ServerMessage, SessionToken, Timestamp,
+    ClientMessage, Codec, CorrelationId, MsgType, ServerMessage, SessionToken, Status, Timestamp,
 };
 use spanwire_session::{
     CallId, Entropy, Input, LoginId, Now, Output, Phase, Session, SessionConfig,
@@ -213,6 +213,12 @@ impl Bench {
                 assert!(!self.token.is_empty());
             }
             Some(MsgType::Request) => self.requests.push(id),
+            // A refusal for which the order has no place goes out ahead of its turn.
+            Some(MsgType::ResponseError)
+                if matches!(
+                    message.status,
+                    Some(Status::TOO_MANY_REQUESTS | Status::UNAVAILABLE)
+                ) => {}
             Some(MsgType::Response | MsgType::ResponseError) => {
                 if self.config.ordered_replies {
                     assert!(self.last_reply < id, "{id} after {}", self.last_reply);
