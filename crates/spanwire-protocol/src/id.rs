@@ -50,6 +50,7 @@ impl fmt::Debug for CorrelationId {
 
 /// The id of one connection, new on each connect: `ws.` and 24 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 #[serde(transparent)]
 pub struct ConnectionId(String);
 

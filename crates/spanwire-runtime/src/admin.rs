@@ -125,8 +125,15 @@ async fn server(State(state): Shared) -> Json<ServerInfo> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         profile: state.profile.as_str().to_owned(),
+        host: String::new(),
         start_time: state.started,
+        current_time: spanwire_channel::clock::timestamp(),
+        listen: String::new(),
         connections: state.host.connections.count(),
+        revision: 0,
+        objects: 0,
+        failed_objects: 0,
+        state_hash: String::new(),
     })
 }
 

@@ -8,7 +8,9 @@ use serde_json::Value;
 use spanwire_channel::clock;
 use spanwire_channel::websocket::{Ending, Side};
 use spanwire_channel::wsx::ConnectionHandle;
-use spanwire_protocol::admin::{ClosedConnection, ConnectionInfo};
+use spanwire_protocol::admin::{
+    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, NameSource,
+};
 use spanwire_protocol::{CloseFrame, ConnectionId, Payload};
 use spanwire_service::{BoxFuture, ConnectionError, ConnectionFilter, Connections};
 use spanwire_session::AskError;
@@ -121,6 +123,7 @@ impl ConnectionTable {
     pub(crate) fn describe(&self, handle: &ConnectionHandle) -> ConnectionInfo {
         let (client, names, peer) = (handle.client(), handle.names(), handle.peer());
         ConnectionInfo {
+            state: ConnectionState::Established,
             pub_client_id: handle.id().clone(),
             ext_client_id: client.id.clone(),
             ext_client_name: client.name.clone(),
@@ -131,8 +134,11 @@ impl ConnectionTable {
                 .collect::<BTreeMap<_, _>>(),
             channel_name: handle.channel().name.to_string(),
             security_name: handle.principal().security_name.to_string(),
+            username: handle.principal().username.to_string(),
             peer_address: peer.address.to_string(),
+            peer_address_source: AddressSource::Socket,
             peer_fqdn: names.peer.to_string(),
+            peer_fqdn_source: NameSource::Unknown,
             peer_forwarded_for: handle.forwarded_for().map(str::to_owned),
             peer_forwarded_for_fqdn: names.forwarded_for.to_string(),
             local_address: peer.local.to_string(),
@@ -141,7 +147,10 @@ impl ConnectionTable {
             connection_time: handle.connected(),
             last_seen: handle.last_seen(),
             pings_missed: handle.pings_missed(),
+            ping_round_trip_ms: None,
+            in_flight: 0,
             outgoing_queue_bytes: handle.queue_bytes() as u64,
+            last_close: None,
             is_internal: false,
         }
     }

@@ -55,8 +55,13 @@ impl From<QueryRejection> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error").to_owned();
-        let problem =
-            Problem { title, status: self.status.as_u16(), detail: self.detail, cid: self.cid };
+        let problem = Problem {
+            title,
+            status: self.status.as_u16(),
+            detail: self.detail,
+            cid: self.cid,
+            ..Problem::default()
+        };
         let mut response = (self.status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
