@@ -31,19 +31,26 @@
 //! | `validate` | several objects: duplicates, references |
 //! | `object` | the typed forms; storing and showing them |
 //! | `set` | objects by kind and name; create or update |
+//! | `edit` | edits judged together: what differs then, or every reason why not |
+//! | `configuration` | what holds now, its history, and going back |
+//! | [`store`] | the port to where it is kept, and the key-value implementation |
 //!
 //! # What it does not do
 //!
-//! It stores nothing, encrypts nothing and starts nothing: the caller passes in the environment, the
-//! objects that exist, and functions that encrypt and decrypt. It depends on no other crate of
-//! Spanwire and has no features.
+//! It starts nothing: whoever puts objects to work compares the snapshots before and after a change. Reading files
+//! needs neither store nor keys, which are behind the feature `store` (on by default); `testing` adds the suite that
+//! every store passes.
 //!
 //! **Invariants:** an [`Object`] is valid by itself. No message, `Debug` output or masked form
 //! contains a password, a value from the environment that was not accepted, or a secret query
 //! parameter.
 
 mod address;
+#[cfg(feature = "store")]
+mod configuration;
 mod document;
+#[cfg(feature = "store")]
+mod edit;
 mod environment;
 mod file;
 mod import;
@@ -55,11 +62,19 @@ mod problem;
 mod rules;
 mod set;
 pub mod spec;
+#[cfg(feature = "store")]
+pub mod store;
+#[cfg(all(feature = "store", any(test, feature = "testing")))]
+pub mod testing;
 mod validate;
 mod value;
 
 pub use crate::address::{RemoteUrl, WebSocketAddress};
+#[cfg(feature = "store")]
+pub use crate::configuration::{Configuration, Meta, Revision, Snapshot, StateHash, Version};
 pub use crate::document::MAX_DEPTH;
+#[cfg(feature = "store")]
+pub use crate::edit::{Author, ChangedObject, Edit, EditError, Outcome};
 pub use crate::environment::Environment;
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};

@@ -118,6 +118,12 @@ impl RawObject {
 }
 
 impl Checked {
+    /// Wraps an object that was not written anywhere.
+    pub(crate) fn of(object: Object) -> Self {
+        let source = Source::of(&object);
+        Self { object, source, line: 0, lines: BTreeMap::new() }
+    }
+
     /// Returns the line of a key, or of the object if the key was not written.
     pub(crate) fn line_of(&self, key: &str) -> usize {
         self.lines.get(key).copied().unwrap_or(self.line)

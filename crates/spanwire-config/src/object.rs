@@ -261,7 +261,7 @@ const fn is_secret(value: ValueType) -> bool {
 }
 
 /// The key of the object that stands for an encrypted text in the store.
-const ENCRYPTED: &str = "encrypted";
+pub(crate) const ENCRYPTED: &str = "encrypted";
 
 #[cfg(test)]
 mod tests;

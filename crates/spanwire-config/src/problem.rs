@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::Kind;
+use crate::{Kind, Object};
 
 /// One mistake in an input.
 ///
@@ -94,6 +94,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// An object that was not written anywhere.
+    pub(crate) fn of(object: &Object) -> Self {
+        Self { file: None, kind: Some(object.kind()), name: Some(object.name()) }
+    }
+
     fn problem(&self, line: usize, field: Option<&str>, message: String) -> Problem {
         Problem {
             file: self.file.clone(),

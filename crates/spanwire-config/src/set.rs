@@ -3,6 +3,7 @@
 //! It is a value: it stores nothing and tells nobody. Versions and history are the store's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::Kind;
 use crate::object::{
@@ -13,11 +14,14 @@ use crate::object::{
 /// Managed objects, each found by its kind and name.
 ///
 /// Iteration is in the order of [`Kind::ALL`], then of names, which puts an object after those that
-/// it refers to.
+/// it refers to. A clone shares the objects, and the names of the kinds that are not changed after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectSet {
-    objects: BTreeMap<Kind, BTreeMap<String, Object>>,
+    objects: BTreeMap<Kind, Arc<Named>>,
 }
+
+/// The objects of one kind, by name.
+type Named = BTreeMap<Arc<str>, Arc<Object>>;
 
 impl ObjectSet {
     /// Returns an empty set.
@@ -38,7 +42,7 @@ impl ObjectSet {
                 None => Action::Created,
                 Some(earlier) => {
                     object.keep_secrets_of(earlier);
-                    if *earlier == object { Action::Unchanged } else { Action::Updated }
+                    if **earlier == object { Action::Unchanged } else { Action::Updated }
                 }
             };
             match action {
@@ -55,52 +59,55 @@ impl ObjectSet {
     }
 
     /// Adds an object and returns the one that had its kind and name.
-    pub fn insert(&mut self, object: Object) -> Option<Object> {
-        self.objects.entry(object.kind()).or_default().insert(object.name(), object)
+    pub fn insert(&mut self, object: impl Into<Arc<Object>>) -> Option<Arc<Object>> {
+        let object = object.into();
+        let named = Arc::make_mut(self.objects.entry(object.kind()).or_default());
+        named.insert(object.name().into(), object)
     }
 
     /// Removes an object and returns it.
-    pub fn remove(&mut self, kind: Kind, name: &str) -> Option<Object> {
-        self.objects.get_mut(&kind)?.remove(name)
+    pub fn remove(&mut self, kind: Kind, name: &str) -> Option<Arc<Object>> {
+        let named = self.objects.get_mut(&kind)?;
+        named.contains_key(name).then(|| Arc::make_mut(named).remove(name))?
     }
 
     /// Returns an object.
     #[must_use]
-    pub fn get(&self, kind: Kind, name: &str) -> Option<&Object> {
+    pub fn get(&self, kind: Kind, name: &str) -> Option<&Arc<Object>> {
         self.objects.get(&kind)?.get(name)
     }
 
     /// Returns an object in its typed form: `set.find::<Security>("app1")`.
     #[must_use]
     pub fn find<T: Managed>(&self, name: &str) -> Option<&T> {
-        self.get(T::KIND, name).and_then(T::from_object)
+        self.get(T::KIND, name).and_then(|object| T::from_object(object))
     }
 
     /// Returns the objects of a kind.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Object> {
-        self.objects.get(&kind).into_iter().flat_map(BTreeMap::values)
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.get(&kind).into_iter().flat_map(|named| named.values())
     }
 
     /// Returns the objects of a kind in their typed form: `set.all::<Security>()`.
     pub fn all<T: Managed + 'static>(&self) -> impl Iterator<Item = &T> {
-        self.of_kind(T::KIND).filter_map(T::from_object)
+        self.of_kind(T::KIND).filter_map(|object| T::from_object(object))
     }
 
     /// Returns every object.
-    pub fn iter(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values().flat_map(BTreeMap::values)
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values().flat_map(|named| named.values())
     }
 
     /// Returns how many objects there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.objects.values().map(BTreeMap::len).sum()
+        self.objects.values().map(|named| named.len()).sum()
     }
 
     /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.objects.values().all(BTreeMap::is_empty)
+        self.objects.values().all(|named| named.is_empty())
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
@@ -20,11 +21,18 @@ use zeroize::Zeroizing;
 
 use crate::{DecryptError, KeyRingError, RandomError, private_file, random};
 
-/// The keys of one data folder, newest first; never empty.
+/// The keys of one data folder, newest first; never empty. Shared by reference: a rotation is seen by all.
 pub struct KeyRing {
     path: PathBuf,
-    newest: Key,
-    older: Vec<Key>,
+    keys: RwLock<Arc<Keys>>,
+    /// One rotation at a time.
+    rotating: Mutex<()>,
+}
+
+/// The keys at one moment.
+struct Keys {
+    newest: Arc<Key>,
+    older: Vec<Arc<Key>>,
 }
 
 impl KeyRing {
@@ -42,16 +50,16 @@ impl KeyRing {
         if let Some(text) = private_file::read(&path)? {
             return Self::parse(path, &text);
         }
-        let ring = Self { path, newest: Key::generate()?, older: Vec::new() };
-        private_file::replace(&ring.path, &file_text(ring.keys()))?;
-        Ok(ring)
+        let keys = Keys { newest: Arc::new(Key::generate()?), older: Vec::new() };
+        private_file::replace(&path, &file_text(keys.iter()))?;
+        Ok(Self::new(path, keys))
     }
 
     /// Encrypts with the newest key. The result is a Fernet token: printable ASCII, about a third
     /// longer than the input and 100 bytes more.
     #[must_use]
     pub fn encrypt(&self, plain: &[u8]) -> String {
-        self.newest.fernet.encrypt(plain)
+        self.now().newest.fernet.encrypt(plain)
     }
 
     /// Decrypts with whichever key fits. The age of the value does not matter, nor does a clock that
@@ -61,7 +69,8 @@ impl KeyRing {
     ///
     /// [`DecryptError::NoKeyFits`] when no key of this ring encrypted `token` or it was changed since.
     pub fn decrypt(&self, token: &str) -> Result<Vec<u8>, DecryptError> {
-        self.keys()
+        self.now()
+            .iter()
             .find_map(|key| key.fernet.decrypt_at_time(token, None, END_OF_TIME).ok())
             .ok_or(DecryptError::NoKeyFits)
     }
@@ -73,17 +82,33 @@ impl KeyRing {
     /// [`KeyRingError`] when no key can be made or the file cannot be replaced; the ring in memory is
     /// unchanged then. Where only the last flush of the folder failed the file already has the new key,
     /// which the next open reads: still nothing is lost.
-    pub fn rotate(&mut self) -> Result<(), KeyRingError> {
-        let newest = Key::generate()?;
-        let text = file_text(std::iter::once(&newest).chain(self.keys()));
-        private_file::replace(&self.path, &text)?;
-        let previous = std::mem::replace(&mut self.newest, newest);
-        self.older.insert(0, previous);
+    pub fn rotate(&self) -> Result<(), KeyRingError> {
+        let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let older = self.now().iter().map(Arc::clone).collect();
+        let keys = Keys { newest: Arc::new(Key::generate()?), older };
+        private_file::replace(&self.path, &file_text(keys.iter()))?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }
 
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.newest).chain(&self.older)
+    /// Whether the newest key encrypted `token`, so that it needs no encrypting again.
+    #[must_use]
+    pub fn is_newest(&self, token: &str) -> bool {
+        self.now().newest.fernet.decrypt_at_time(token, None, END_OF_TIME).is_ok()
+    }
+
+    /// How many keys the ring has; at least 1.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.now().older.len() + 1
+    }
+
+    fn new(path: PathBuf, keys: Keys) -> Self {
+        Self { path, keys: RwLock::new(Arc::new(keys)), rotating: Mutex::new(()) }
+    }
+
+    fn now(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn parse(path: PathBuf, text: &str) -> Result<Self, KeyRingError> {
@@ -108,7 +133,8 @@ impl KeyRing {
         }
         let mut keys = keys.into_iter();
         let newest = keys.next().ok_or_else(|| malformed(2, "there is no key in the file"))?;
-        Ok(Self { path, newest, older: keys.collect() })
+        let older = keys.map(Arc::new).collect();
+        Ok(Self::new(path, Keys { newest: Arc::new(newest), older }))
     }
 }
 
@@ -116,8 +142,14 @@ impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyRing")
             .field("path", &self.path)
-            .field("keys", &format_args!("{} hidden", self.older.len() + 1))
+            .field("keys", &format_args!("{} hidden", self.count()))
             .finish()
+    }
+}
+
+impl Keys {
+    fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        std::iter::once(&self.newest).chain(&self.older)
     }
 }
 
@@ -144,7 +176,7 @@ impl Key {
 }
 
 /// The content of the file that holds `keys`.
-fn file_text<'a>(keys: impl Iterator<Item = &'a Key>) -> Zeroizing<String> {
+fn file_text<'a>(keys: impl Iterator<Item = &'a Arc<Key>>) -> Zeroizing<String> {
     let keys: Vec<&str> = keys.map(|key| key.text.as_str()).collect();
     let room = HEADER.len() + 24 + keys.iter().map(|key| key.len() + 1).sum::<usize>();
     // All the room at once: growing would leave unwiped copies behind.

@@ -16,7 +16,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! let mut ring = KeyRing::open_or_create(folder.path().join("secret.key"))?;
+//! let ring = KeyRing::open_or_create(folder.path().join("secret.key"))?;
 //! let password = random::password()?;
 //! let stored = ring.encrypt(password.expose().as_bytes());
 //!
