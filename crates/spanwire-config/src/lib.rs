@@ -26,6 +26,7 @@
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
+//! | `label` | words by which objects are grouped |
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
@@ -48,6 +49,7 @@ mod environment;
 mod file;
 mod import;
 mod kind;
+mod label;
 mod normalise;
 mod object;
 mod password;
@@ -64,6 +66,7 @@ pub use crate::environment::Environment;
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};
 pub use crate::kind::{GENERIC_CONNECTION, Kind};
+pub use crate::label::{MAX_LABEL, MAX_LABELS, parse_label};
 pub use crate::object::{
     ActiveStatus, ContentEncoding, DataFormat, DeliveryMethod, EndpointType, HttpService,
     NoSubscribers, Object, OutgoingRest, OutgoingWsx, ParamsPriority, PubSubEndpoint,

@@ -264,4 +264,4 @@ const fn is_secret(value: ValueType) -> bool {
 const ENCRYPTED: &str = "encrypted";
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
