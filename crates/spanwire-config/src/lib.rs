@@ -30,7 +30,7 @@
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
-//! | `object` | the typed forms; storing and showing them |
+//! | `object` | the typed forms; storing and showing them; what they mention |
 //! | `set` | objects by kind and name; create or update |
 //!
 //! # What it does not do
@@ -70,8 +70,8 @@ pub use crate::label::{MAX_LABEL, MAX_LABELS, parse_label};
 pub use crate::object::{
     ActiveStatus, ContentEncoding, DataFormat, DeliveryMethod, EndpointType, HttpService,
     NoSubscribers, Object, OutgoingRest, OutgoingWsx, ParamsPriority, PubSubEndpoint,
-    PubSubSubscription, PubSubTopic, RestChannel, Role, Security, SecurityType, StoredError,
-    UrlParamsPriority, WebSocketChannel, WsxGateway,
+    PubSubSubscription, PubSubTopic, Reference, RestChannel, Role, Security, SecurityType,
+    StoredError, UrlParamsPriority, WebSocketChannel, WsxGateway,
 };
 pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};

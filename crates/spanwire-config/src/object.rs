@@ -7,6 +7,7 @@
 mod channel;
 mod outgoing;
 mod pubsub;
+mod references;
 mod security;
 mod service;
 mod time;
@@ -22,6 +23,7 @@ pub use self::pubsub::{
     ActiveStatus, DeliveryMethod, EndpointType, NoSubscribers, PubSubEndpoint, PubSubSubscription,
     PubSubTopic, Role,
 };
+pub use self::references::Reference;
 pub use self::security::{Security, SecurityType};
 pub use self::service::{HttpService, WsxGateway};
 use crate::document::Node;
