@@ -31,6 +31,7 @@
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
 //! | `object` | the typed forms; storing and showing them; what they mention |
+//! | `diff` | what differs between two versions of an object |
 //! | `set` | objects by kind and name; create or update |
 //!
 //! # What it does not do
@@ -44,6 +45,7 @@
 //! parameter.
 
 mod address;
+mod diff;
 mod document;
 mod environment;
 mod file;
@@ -61,6 +63,7 @@ mod validate;
 mod value;
 
 pub use crate::address::{RemoteUrl, WebSocketAddress};
+pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 pub use crate::environment::Environment;
 pub use crate::file::{MAX_FILE, MAX_FILES};

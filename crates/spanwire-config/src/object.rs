@@ -215,7 +215,7 @@ impl Object {
     }
 
     /// Returns the secrets in clear, by key.
-    fn secrets(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn secrets(&self) -> Vec<(&'static str, &str)> {
         let url =
             |key, url| -> Vec<(&'static str, &str)> { secret_url(key, url).into_iter().collect() };
         match self {
