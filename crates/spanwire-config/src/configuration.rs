@@ -65,7 +65,8 @@ impl Configuration {
     ) -> Result<Outcome, EditError> {
         let _one_at_a_time = self.lock();
         let before = self.snapshot();
-        let Plan { objects, changes, warnings } = plan(&before, edits, built_in, &unusable_password)?;
+        let Plan { objects, changes, warnings } =
+            plan(&before, edits, built_in, &unusable_password)?;
         if changes.is_empty() {
             let after = Arc::clone(&before);
             return Ok(Outcome { revision: None, before, after, changes, warnings });
@@ -89,7 +90,8 @@ impl Configuration {
         built_in: &dyn Fn(Kind, &str) -> bool,
     ) -> Result<Outcome, EditError> {
         let before = self.snapshot();
-        let Plan { objects, changes, warnings } = plan(&before, edits, built_in, &unusable_password)?;
+        let Plan { objects, changes, warnings } =
+            plan(&before, edits, built_in, &unusable_password)?;
         let after = before.after(objects, &changes, before.revision() + 1, author, now);
         Ok(Outcome { revision: None, before, after: Arc::new(after), changes, warnings })
     }
@@ -161,9 +163,8 @@ impl Configuration {
     }
 
     fn encrypted(&self, object: &Object) -> Json {
-        let encrypt = |plain: &str| {
-            Ok::<_, std::convert::Infallible>(self.keys.encrypt(plain.as_bytes()))
-        };
+        let encrypt =
+            |plain: &str| Ok::<_, std::convert::Infallible>(self.keys.encrypt(plain.as_bytes()));
         let Ok(stored) = object.to_stored(&encrypt);
         stored
     }
@@ -203,3 +204,5 @@ fn unusable_password() -> Result<Password, EditError> {
     Ok(Password::new(password.expose()))
 }
 
+#[cfg(test)]
+mod tests;

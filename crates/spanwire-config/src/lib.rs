@@ -26,10 +26,12 @@
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
+//! | `label` | words by which objects are grouped |
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
-//! | `object` | the typed forms; storing and showing them |
+//! | `object` | the typed forms; storing and showing them; what they mention |
+//! | `diff` | what differs between two versions of an object |
 //! | `set` | objects by kind and name; create or update |
 //! | `edit` | edits judged together: what differs then, or every reason why not |
 //! | `configuration` | what holds now, its history, and going back |
@@ -48,6 +50,7 @@
 mod address;
 #[cfg(feature = "store")]
 mod configuration;
+mod diff;
 mod document;
 #[cfg(feature = "store")]
 mod edit;
@@ -55,6 +58,7 @@ mod environment;
 mod file;
 mod import;
 mod kind;
+mod label;
 mod normalise;
 mod object;
 mod password;
@@ -72,6 +76,7 @@ mod value;
 pub use crate::address::{RemoteUrl, WebSocketAddress};
 #[cfg(feature = "store")]
 pub use crate::configuration::{Configuration, Meta, Revision, Snapshot, StateHash, Version};
+pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 #[cfg(feature = "store")]
 pub use crate::edit::{Author, ChangedObject, Edit, EditError, Outcome};
@@ -79,11 +84,12 @@ pub use crate::environment::Environment;
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};
 pub use crate::kind::{GENERIC_CONNECTION, Kind};
+pub use crate::label::{MAX_LABEL, MAX_LABELS, parse_label};
 pub use crate::object::{
     ActiveStatus, ContentEncoding, DataFormat, DeliveryMethod, EndpointType, HttpService,
     NoSubscribers, Object, OutgoingRest, OutgoingWsx, ParamsPriority, PubSubEndpoint,
-    PubSubSubscription, PubSubTopic, RestChannel, Role, Security, SecurityType, StoredError,
-    UrlParamsPriority, WebSocketChannel, WsxGateway,
+    PubSubSubscription, PubSubTopic, Reference, RestChannel, Role, Security, SecurityType,
+    StoredError, UrlParamsPriority, WebSocketChannel, WsxGateway,
 };
 pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};

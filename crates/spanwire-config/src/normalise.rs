@@ -119,6 +119,7 @@ impl RawObject {
 
 impl Checked {
     /// Wraps an object that was not written anywhere.
+    #[cfg(feature = "store")]
     pub(crate) fn of(object: Object) -> Self {
         let source = Source::of(&object);
         Self { object, source, line: 0, lines: BTreeMap::new() }

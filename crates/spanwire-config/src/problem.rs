@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use crate::{Kind, Object};
+use crate::Kind;
+#[cfg(feature = "store")]
+use crate::Object;
 
 /// One mistake in an input.
 ///
@@ -95,6 +97,7 @@ pub(crate) struct Source {
 
 impl Source {
     /// An object that was not written anywhere.
+    #[cfg(feature = "store")]
     pub(crate) fn of(object: &Object) -> Self {
         Self { file: None, kind: Some(object.kind()), name: Some(object.name()) }
     }

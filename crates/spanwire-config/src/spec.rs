@@ -128,6 +128,8 @@ pub enum ValueType {
     },
     /// Texts: a list, or one text with an item per line.
     TextList,
+    /// Labels, as a list or one per line: see [`crate::parse_label`].
+    LabelList,
     /// Origins of browsers such as `https://app.example.com`, or `*`, as a list.
     OriginList,
     /// Topic patterns: `pub=…` and `sub=…`, as a list or one per line.

@@ -89,8 +89,8 @@ impl Configuration {
         for stored in self.store.versions(id)? {
             let after = self.object(&stored)?.map(Arc::new);
             let revision = self.store.revision(stored.revision)?;
-            let StoredRevision { from, reason, .. } =
-                revision.ok_or_else(|| EditError::NoVersion(format!("revision {}", stored.revision)))?;
+            let StoredRevision { from, reason, .. } = revision
+                .ok_or_else(|| EditError::NoVersion(format!("revision {}", stored.revision)))?;
             let StoredVersion { version, revision, at, who, name, .. } = stored;
             let at = Timestamp::from_microseconds(at);
             let entry = Version {
@@ -120,9 +120,8 @@ impl Configuration {
             .meta(kind, name)
             .ok_or_else(|| EditError::NotFound { kind, name: name.to_owned() })?;
         let stored = self.store.version(meta.id, version)?;
-        let stored = stored.ok_or_else(|| {
-            EditError::NoVersion(format!("version {version} of {kind} '{name}'"))
-        })?;
+        let stored = stored
+            .ok_or_else(|| EditError::NoVersion(format!("version {version} of {kind} '{name}'")))?;
         let object = self.object(&stored)?;
         Ok(Edit::Restore { id: meta.id, last_version: meta.version, object })
     }

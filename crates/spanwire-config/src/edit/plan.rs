@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ChangedObject, Edit, EditError};
 use crate::configuration::Snapshot;
-use crate::problem::{Problem, Warning};
+use crate::problem::Warning;
 use crate::validate::{self, Edited};
 use crate::{Kind, Object, ObjectSet, Password};
 
@@ -51,8 +51,11 @@ fn gone(
     after: &ObjectSet,
     built_in: &dyn Fn(Kind, &str) -> bool,
 ) -> BTreeSet<(Kind, String)> {
-    let names = changes.iter().filter_map(|change| Some((change.kind, change.before.as_ref()?.name())));
-    names.filter(|(kind, name)| after.get(*kind, name).is_none() && !built_in(*kind, name)).collect()
+    let names =
+        changes.iter().filter_map(|change| Some((change.kind, change.before.as_ref()?.name())));
+    names
+        .filter(|(kind, name)| after.get(*kind, name).is_none() && !built_in(*kind, name))
+        .collect()
 }
 
 /// The configuration while edits are applied to it.
@@ -240,4 +243,3 @@ impl<'a> Draft<'a> {
         differing.map(change).collect()
     }
 }
-
