@@ -23,6 +23,7 @@
 //! |---|---|
 //! | `kind` | names of kinds |
 //! | [`spec`] | **the description of every kind and key**, from which the rest derives |
+//! | [`schema`] | JSON Schemas of objects and files |
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
@@ -64,6 +65,7 @@ mod object;
 mod password;
 mod problem;
 mod rules;
+pub mod schema;
 mod set;
 pub mod spec;
 #[cfg(feature = "store")]
