@@ -32,6 +32,7 @@
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
 //! | `object` | the typed forms; storing and showing them; what they mention |
+//! | `export` | objects as files |
 //! | `diff` | what differs between two versions of an object |
 //! | `set` | objects by kind and name; create or update |
 //!
@@ -49,6 +50,7 @@ mod address;
 mod diff;
 mod document;
 mod environment;
+mod export;
 mod file;
 mod import;
 mod kind;
@@ -68,6 +70,7 @@ pub use crate::address::{RemoteUrl, WebSocketAddress};
 pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 pub use crate::environment::Environment;
+pub use crate::export::{ExportFormat, ExportOptions, export};
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};
 pub use crate::kind::{GENERIC_CONNECTION, Kind};
