@@ -27,6 +27,7 @@
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
+//! | `bundle` | files that are collected on one machine to be imported on another |
 //! | `label` | words by which objects are grouped |
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
@@ -47,6 +48,7 @@
 //! parameter.
 
 mod address;
+mod bundle;
 mod diff;
 mod document;
 mod environment;
@@ -67,6 +69,7 @@ mod validate;
 mod value;
 
 pub use crate::address::{RemoteUrl, WebSocketAddress};
+pub use crate::bundle::{Bundle, BundledFile, collect, import_bundle};
 pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 pub use crate::environment::Environment;
