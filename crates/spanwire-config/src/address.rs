@@ -322,7 +322,7 @@ fn is_secret_name(name: &str) -> bool {
 const SECRET_NAMES: [&str; 9] =
     ["password", "passwd", "secret", "token", "key", "auth", "credential", "sig", "code"];
 
-const MAX_PATH: usize = 2_000;
+pub(crate) const MAX_PATH: usize = 2_000;
 
 #[cfg(test)]
 mod tests;

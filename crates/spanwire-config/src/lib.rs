@@ -23,14 +23,17 @@
 //! |---|---|
 //! | `kind` | names of kinds |
 //! | [`spec`] | **the description of every kind and key**, from which the rest derives |
+//! | [`schema`] | JSON Schemas of objects and files |
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
+//! | `bundle` | files that are collected on one machine to be imported on another |
 //! | `label` | words by which objects are grouped |
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
 //! | `object` | the typed forms; storing and showing them; what they mention |
+//! | `export` | objects as files |
 //! | `diff` | what differs between two versions of an object |
 //! | `set` | objects by kind and name; create or update |
 //! | `edit` | edits judged together: what differs then, or every reason why not |
@@ -48,6 +51,7 @@
 //! parameter.
 
 mod address;
+mod bundle;
 #[cfg(feature = "store")]
 mod configuration;
 mod diff;
@@ -55,6 +59,7 @@ mod document;
 #[cfg(feature = "store")]
 mod edit;
 mod environment;
+mod export;
 mod file;
 mod import;
 mod kind;
@@ -64,6 +69,7 @@ mod object;
 mod password;
 mod problem;
 mod rules;
+pub mod schema;
 mod set;
 pub mod spec;
 #[cfg(feature = "store")]
@@ -74,6 +80,7 @@ mod validate;
 mod value;
 
 pub use crate::address::{RemoteUrl, WebSocketAddress};
+pub use crate::bundle::{Bundle, BundledFile, collect, import_bundle};
 #[cfg(feature = "store")]
 pub use crate::configuration::{Configuration, Meta, Revision, Snapshot, StateHash, Version};
 pub use crate::diff::{FieldChange, diff};
@@ -81,6 +88,7 @@ pub use crate::document::MAX_DEPTH;
 #[cfg(feature = "store")]
 pub use crate::edit::{Author, ChangedObject, Edit, EditError, Outcome};
 pub use crate::environment::Environment;
+pub use crate::export::{ExportFormat, ExportOptions, export};
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};
 pub use crate::kind::{GENERIC_CONNECTION, Kind};

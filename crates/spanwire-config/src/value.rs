@@ -288,8 +288,8 @@ fn time_to_text(time: Duration) -> String {
     }
 }
 
-const MAX_NAME: usize = 200;
-const TEN_YEARS: Duration = Duration::from_secs(3_650 * 86_400);
+pub(crate) const MAX_NAME: usize = 200;
+pub(crate) const TEN_YEARS: Duration = Duration::from_secs(3_650 * 86_400);
 
 #[cfg(test)]
 mod tests {
