@@ -35,6 +35,7 @@
 //! | `object` | the typed forms; storing and showing them; what they mention |
 //! | `export` | objects as files |
 //! | `diff` | what differs between two versions of an object |
+//! | `select` | objects selected by types and names |
 //! | `set` | objects by kind and name; create or update |
 //! | `edit` | edits judged together: what differs then, or every reason why not |
 //! | `configuration` | what holds now, its history, and going back |
@@ -70,6 +71,7 @@ mod password;
 mod problem;
 mod rules;
 pub mod schema;
+mod select;
 mod set;
 pub mod spec;
 #[cfg(feature = "store")]
@@ -101,6 +103,7 @@ pub use crate::object::{
 };
 pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};
+pub use crate::select::Selection;
 pub use crate::set::{Action, Applied, Change, Managed, ObjectSet};
 
 pub use value::duration as parse_duration;
