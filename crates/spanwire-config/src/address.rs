@@ -25,7 +25,7 @@ impl RemoteUrl {
         &self.0
     }
 
-    /// Returns the URL as it may be shown.
+    /// Returns the URL as it may be shown; one that shows [`MASK`] is refused as an address.
     #[must_use]
     pub fn masked(&self) -> String {
         mask_query(&self.0)

@@ -27,12 +27,15 @@
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
+//! | `bundle` | files that are collected on one machine to be imported on another |
 //! | `label` | words by which objects are grouped |
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
 //! | `object` | the typed forms; storing and showing them; what they mention |
+//! | `export` | objects as files |
 //! | `diff` | what differs between two versions of an object |
+//! | `select` | objects selected by types and names |
 //! | `set` | objects by kind and name; create or update |
 //! | `edit` | edits judged together: what differs then, or every reason why not |
 //! | `configuration` | what holds now, its history, and going back |
@@ -49,6 +52,7 @@
 //! parameter.
 
 mod address;
+mod bundle;
 #[cfg(feature = "store")]
 mod configuration;
 mod diff;
@@ -56,6 +60,7 @@ mod document;
 #[cfg(feature = "store")]
 mod edit;
 mod environment;
+mod export;
 mod file;
 mod import;
 mod kind;
@@ -66,6 +71,7 @@ mod password;
 mod problem;
 mod rules;
 pub mod schema;
+mod select;
 mod set;
 pub mod spec;
 #[cfg(feature = "store")]
@@ -76,6 +82,7 @@ mod validate;
 mod value;
 
 pub use crate::address::{RemoteUrl, WebSocketAddress};
+pub use crate::bundle::{Bundle, BundledFile, collect, import_bundle};
 #[cfg(feature = "store")]
 pub use crate::configuration::{Configuration, Meta, Revision, Snapshot, StateHash, Version};
 pub use crate::diff::{FieldChange, diff};
@@ -83,6 +90,7 @@ pub use crate::document::MAX_DEPTH;
 #[cfg(feature = "store")]
 pub use crate::edit::{Author, ChangedObject, Edit, EditError, Outcome};
 pub use crate::environment::Environment;
+pub use crate::export::{ExportFormat, ExportOptions, export};
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};
 pub use crate::kind::{GENERIC_CONNECTION, Kind};
@@ -95,6 +103,7 @@ pub use crate::object::{
 };
 pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};
+pub use crate::select::Selection;
 pub use crate::set::{Action, Applied, Change, Managed, ObjectSet};
 
 pub use value::duration as parse_duration;

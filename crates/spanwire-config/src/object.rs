@@ -167,6 +167,9 @@ impl Object {
     }
 
     /// Takes over the password of an earlier version of the object if this one has none.
+    ///
+    /// An address always comes with its secrets: a masked one is refused where objects are made, and
+    /// never completed from an earlier version.
     pub fn keep_secrets_of(&mut self, earlier: &Self) {
         if let (Self::Security(new), Self::Security(old)) = (self, earlier)
             && new.password.is_none()
