@@ -11,7 +11,9 @@ mod problem;
 mod server;
 mod settings;
 
-pub use change::{Changed, FieldChange, ObjectAction, ObjectChange, ObjectVersion, Revision};
+pub use change::{
+    Changed, FieldChange, HistoryVerified, ObjectAction, ObjectChange, ObjectVersion, Revision,
+};
 pub use connection::{
     AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, Disconnect, Disconnected,
     InvokeConnection, LastClose, NameSource,

@@ -126,3 +126,15 @@ pub struct ObjectVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Value>,
 }
+
+/// What came of going through the whole history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HistoryVerified {
+    /// The newest revision.
+    pub revision: u64,
+    /// The hash of the state that the history leads to.
+    pub state_hash: String,
+    /// Whether that is the state in force.
+    pub matches: bool,
+}
