@@ -25,7 +25,7 @@ impl RemoteUrl {
         &self.0
     }
 
-    /// Returns the URL as it may be shown.
+    /// Returns the URL as it may be shown; one that shows [`MASK`] is refused as an address.
     #[must_use]
     pub fn masked(&self) -> String {
         mask_query(&self.0)
@@ -322,7 +322,7 @@ fn is_secret_name(name: &str) -> bool {
 const SECRET_NAMES: [&str; 9] =
     ["password", "passwd", "secret", "token", "key", "auth", "credential", "sig", "code"];
 
-const MAX_PATH: usize = 2_000;
+pub(crate) const MAX_PATH: usize = 2_000;
 
 #[cfg(test)]
 mod tests;

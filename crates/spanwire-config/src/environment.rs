@@ -1,5 +1,8 @@
 //! Values from the environment: `Spanwire_Env.NAME` as a whole value, `{Spanwire_Env.NAME}` inside.
 //!
+//! `{Spanwire_Env.}`, without a name, is nothing at all. It breaks up a text that looks like a
+//! variable and is not meant to be one: `{Spanwire_Env.}Spanwire_Env.NAME` is `Spanwire_Env.NAME`.
+//!
 //! The environment is a function that the caller passes in; nothing here reads the process's own.
 //! What comes from it is marked, so that no message shows it.
 
@@ -51,7 +54,9 @@ fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, String> 
         let inner = after.split_once('}').and_then(|(inner, tail)| Some((reference(inner)?, tail)));
         result.push_str(before);
         if let Some((name, tail)) = inner {
-            result.push_str(&value(name, env)?);
+            if !name.is_empty() {
+                result.push_str(&value(name, env)?);
+            }
             rest = tail;
             found = true;
         } else {
@@ -61,6 +66,26 @@ fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, String> 
     }
     result.push_str(rest);
     Ok(found.then_some(result))
+}
+
+/// Returns a text that [`resolve`] turns into this one, or `None` if that is the text itself.
+pub(crate) fn escaped(text: &str) -> Option<String> {
+    if reference(text.trim()).is_some() {
+        return Some(format!("{NOTHING}{text}"));
+    }
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let inner = after.split_once('}').map(|(inner, _)| inner);
+        result.push_str(before);
+        result.push('{');
+        if inner.and_then(reference).is_some() {
+            result.push_str(NOTHING);
+        }
+        rest = after;
+    }
+    result.push_str(rest);
+    (result != text).then_some(result)
 }
 
 /// Returns the name after the prefix, valid or not.
@@ -82,6 +107,9 @@ fn value(name: &str, env: Environment<'_>) -> Result<String, String> {
     env(name)
         .ok_or_else(|| format!("environment variable '{name}' is not set: set it and import again"))
 }
+
+/// What is replaced by nothing.
+const NOTHING: &str = "{Spanwire_Env.}";
 
 const PREFIXES: [&str; 4] =
     ["Spanwire_Env.", "SpanwireEnv.", "Zato_Enmasse_Env.", "ZatoEnmasseEnv."];
@@ -120,6 +148,23 @@ mod tests {
         for text in ["", "x", "/a/{id}", "{", "}", "{x", "Spanwire_Env is nice", "Spanwire_Env. x"]
         {
             assert_eq!(replaced(text, &env).unwrap(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_kept_from_being_references() {
+        let cases = [
+            ("Spanwire_Env.HOST", "{Spanwire_Env.}Spanwire_Env.HOST"),
+            (" ZatoEnmasseEnv.a-b", "{Spanwire_Env.} ZatoEnmasseEnv.a-b"),
+            ("x{SpanwireEnv.HOST}", "x{{Spanwire_Env.}SpanwireEnv.HOST}"),
+            ("{Spanwire_Env.}", "{{Spanwire_Env.}Spanwire_Env.}"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(escaped(text).as_deref(), Some(expected));
+            assert_eq!(replaced(expected, &env).unwrap().as_deref(), Some(text));
+        }
+        for text in ["", "x", "/a/{id}", "{{", "a Spanwire_Env.HOST"] {
+            assert_eq!(escaped(text), None, "{text}");
         }
     }
 

@@ -1,14 +1,16 @@
 //! Files of objects: reading them, following their includes, taking them apart.
 //!
-//! A file is a mapping of kinds to lists of objects. It is read whole, at most [`MAX_FILE`] bytes.
+//! A file is a mapping of kinds to lists of objects. It is read whole, at most [`MAX_FILE`] bytes,
+//! from wherever [`Files`] has it.
 //! Whether the objects are valid is not decided here. A text that is not in a file includes nothing:
 //! whoever may send a text must not thereby read the server's files.
 
+mod reading;
+
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::reading::{Disk, Files, without_mark};
 use crate::Kind;
 use crate::document::{Content, Node};
 use crate::environment::{Environment, resolve};
@@ -26,6 +28,7 @@ pub const MAX_FILES: usize = 1_000;
 /// Collects the objects of files.
 pub(crate) struct Loader<'a> {
     env: Environment<'a>,
+    files: &'a mut dyn Files,
     pub(crate) report: Report,
     pub(crate) objects: Vec<RawObject>,
     /// The files that are being read, the including ones first.
@@ -43,9 +46,10 @@ struct Place<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(env: Environment<'a>) -> Self {
+    pub(crate) fn new(env: Environment<'a>, files: &'a mut dyn Files) -> Self {
         Self {
             env,
+            files,
             report: Report::default(),
             objects: Vec::new(),
             open: Vec::new(),
@@ -71,9 +75,8 @@ impl<'a> Loader<'a> {
 
     /// Reads a file for a place; `kind` is what it contains if it is included as an item.
     fn read(&mut self, path: &Path, place: &Place<'_>, kind: Option<Kind>) {
-        // What has no canonical form, such as a pipe, stands for itself.
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if self.open.contains(&canonical) {
+        let identity = self.files.identity(path);
+        if self.open.contains(&identity) {
             let message = format!("'{}' includes itself: remove this include", path.display());
             return self.report.problem(place.source, place.line, message);
         }
@@ -81,14 +84,14 @@ impl<'a> Loader<'a> {
             let message = format!("more than {MAX_FILES} files are included: put them together");
             return self.report.problem(place.source, place.line, message);
         }
-        if !self.done.insert(canonical.clone()) {
+        if !self.done.insert(identity.clone()) {
             return;
         }
-        match read_text(path) {
+        match self.files.read(path, &identity) {
             Ok(text) => {
                 let source = Source { file: Some(path.display().to_string()), ..Source::default() };
                 if let Some(root) = Node::parse(&text, &source, &mut self.report) {
-                    self.open.push(canonical);
+                    self.open.push(identity);
                     self.document(root, &source, path.parent(), kind);
                     self.open.pop();
                 }
@@ -253,25 +256,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Reads a text file within the limit.
-fn read_text(path: &Path) -> Result<String, String> {
-    let explain =
-        |error: std::io::Error| format!("cannot be read ({error}): check path and permissions");
-    let file = File::open(path).map_err(explain)?;
-    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).map_err(explain)?;
-    if bytes.len() > MAX_FILE {
-        return Err(too_large());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8: save it as UTF-8".to_owned())?;
-    match text.strip_prefix('\u{feff}') {
-        Some(rest) => Ok(rest.to_owned()),
-        None => Ok(text),
-    }
-}
-
-fn too_large() -> String {
+pub(crate) fn too_large() -> String {
     format!("is larger than {} MiB: split it and use 'include'", MAX_FILE >> 20)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::Kind;
 use crate::environment::Environment;
-use crate::file::Loader;
+use crate::file::{Disk, Loader};
 use crate::normalise::normalise;
 use crate::object::Object;
 use crate::problem::{Problem, Warning};
@@ -75,7 +75,8 @@ pub fn import<P: AsRef<Path>>(
     env: Environment<'_>,
     existing: Existing<'_>,
 ) -> Result<Import, Vec<Problem>> {
-    let mut loader = Loader::new(env);
+    let mut disk = Disk;
+    let mut loader = Loader::new(env, &mut disk);
     paths.iter().for_each(|path| loader.file(path.as_ref()));
     finish(loader, existing)
 }
@@ -92,12 +93,15 @@ pub fn parse_str(
     env: Environment<'_>,
     existing: Existing<'_>,
 ) -> Result<Import, Vec<Problem>> {
-    let mut loader = Loader::new(env);
+    // A text names no files that could be read.
+    let mut disk = Disk;
+    let mut loader = Loader::new(env, &mut disk);
     loader.text(name, text);
     finish(loader, existing)
 }
 
-fn finish(loader: Loader<'_>, existing: Existing<'_>) -> Result<Import, Vec<Problem>> {
+/// Checks what a loader collected.
+pub(crate) fn finish(loader: Loader<'_>, existing: Existing<'_>) -> Result<Import, Vec<Problem>> {
     let Loader { mut report, objects, .. } = loader;
     let names = validate::check_names(&objects, &mut report);
     let (mut checked, mut invalid) = (Vec::new(), Vec::new());
@@ -115,14 +119,13 @@ fn finish(loader: Loader<'_>, existing: Existing<'_>) -> Result<Import, Vec<Prob
         validate::check(&checked, &invalid, &names, existing, &mut report);
     }
 
-    let place = |problem: &Problem| (problem.file.clone(), problem.line);
     if report.problems.is_empty() {
         let mut objects: Vec<_> = checked.into_iter().map(|checked| checked.object).collect();
         objects.sort_by_key(Object::kind);
-        report.warnings.sort_by_key(|warning| place(&warning.0));
+        report.warnings.sort_by_key(|warning| warning.0.place());
         Ok(Import { objects, warnings: report.warnings })
     } else {
-        report.problems.sort_by_key(place);
+        report.problems.sort_by_key(Problem::place);
         Err(report.problems)
     }
 }

@@ -23,13 +23,19 @@
 //! |---|---|
 //! | `kind` | names of kinds |
 //! | [`spec`] | **the description of every kind and key**, from which the rest derives |
+//! | [`schema`] | JSON Schemas of objects and files |
 //! | `document` | a text as a tree with lines |
 //! | `environment` | values from variables |
 //! | `file` | files and includes |
+//! | `bundle` | files that are collected on one machine to be imported on another |
+//! | `label` | words by which objects are grouped |
 //! | `value` | one value: its normal form, or what is wrong |
 //! | `normalise`, `rules` | one object: all of its keys, and keys against each other |
 //! | `validate` | several objects: duplicates, references |
-//! | `object` | the typed forms; storing and showing them |
+//! | `object` | the typed forms; storing and showing them; what they mention |
+//! | `export` | objects as files |
+//! | `diff` | what differs between two versions of an object |
+//! | `select` | objects selected by types and names |
 //! | `set` | objects by kind and name; create or update |
 //!
 //! # What it does not do
@@ -43,35 +49,46 @@
 //! parameter.
 
 mod address;
+mod bundle;
+mod diff;
 mod document;
 mod environment;
+mod export;
 mod file;
 mod import;
 mod kind;
+mod label;
 mod normalise;
 mod object;
 mod password;
 mod problem;
 mod rules;
+pub mod schema;
+mod select;
 mod set;
 pub mod spec;
 mod validate;
 mod value;
 
 pub use crate::address::{RemoteUrl, WebSocketAddress};
+pub use crate::bundle::{Bundle, BundledFile, collect, import_bundle};
+pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 pub use crate::environment::Environment;
+pub use crate::export::{ExportFormat, ExportOptions, export};
 pub use crate::file::{MAX_FILE, MAX_FILES};
 pub use crate::import::{Existing, Import, import, parse_str};
 pub use crate::kind::{GENERIC_CONNECTION, Kind};
+pub use crate::label::{MAX_LABEL, MAX_LABELS, parse_label};
 pub use crate::object::{
     ActiveStatus, ContentEncoding, DataFormat, DeliveryMethod, EndpointType, HttpService,
     NoSubscribers, Object, OutgoingRest, OutgoingWsx, ParamsPriority, PubSubEndpoint,
-    PubSubSubscription, PubSubTopic, RestChannel, Role, Security, SecurityType, StoredError,
-    UrlParamsPriority, WebSocketChannel, WsxGateway,
+    PubSubSubscription, PubSubTopic, Reference, RestChannel, Role, Security, SecurityType,
+    StoredError, UrlParamsPriority, WebSocketChannel, WsxGateway,
 };
 pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};
+pub use crate::select::Selection;
 pub use crate::set::{Action, Applied, Change, Managed, ObjectSet};
 
 pub use value::duration as parse_duration;

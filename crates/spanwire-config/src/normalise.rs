@@ -278,4 +278,4 @@ fn warn_of_other_lines(raw: &RawObject, line: usize, key: &str, node: &Node, rep
 }
 
 /// Keys that stand for several subscriptions at once.
-const TOPIC_LISTS: [&str; 3] = ["topic_list", "topic_list_text", "topics"];
+pub(crate) const TOPIC_LISTS: [&str; 3] = ["topic_list", "topic_list_text", "topics"];

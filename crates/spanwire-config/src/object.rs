@@ -7,6 +7,7 @@
 mod channel;
 mod outgoing;
 mod pubsub;
+mod references;
 mod security;
 mod service;
 mod time;
@@ -22,6 +23,7 @@ pub use self::pubsub::{
     ActiveStatus, DeliveryMethod, EndpointType, NoSubscribers, PubSubEndpoint, PubSubSubscription,
     PubSubTopic, Role,
 };
+pub use self::references::Reference;
 pub use self::security::{Security, SecurityType};
 pub use self::service::{HttpService, WsxGateway};
 use crate::document::Node;
@@ -165,6 +167,9 @@ impl Object {
     }
 
     /// Takes over the password of an earlier version of the object if this one has none.
+    ///
+    /// An address always comes with its secrets: a masked one is refused where objects are made, and
+    /// never completed from an earlier version.
     pub fn keep_secrets_of(&mut self, earlier: &Self) {
         if let (Self::Security(new), Self::Security(old)) = (self, earlier)
             && new.password.is_none()
@@ -213,7 +218,7 @@ impl Object {
     }
 
     /// Returns the secrets in clear, by key.
-    fn secrets(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn secrets(&self) -> Vec<(&'static str, &str)> {
         let url =
             |key, url| -> Vec<(&'static str, &str)> { secret_url(key, url).into_iter().collect() };
         match self {
@@ -264,4 +269,4 @@ const fn is_secret(value: ValueType) -> bool {
 const ENCRYPTED: &str = "encrypted";
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -29,6 +29,13 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// Returns what problems are sorted by: the file, then the line.
+    pub(crate) fn place(&self) -> (Option<String>, Option<usize>) {
+        (self.file.clone(), self.line)
+    }
+}
+
 /// Something that is accepted although it is probably not what was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning(pub Problem);

@@ -1,7 +1,7 @@
 //! What objects may contain: one table per kind, from which everything else derives.
 //!
-//! Validation reads these tables; a JSON Schema, the types of the admin API and the reference page
-//! are meant to be generated from them. The typed structs of [`crate::Object`] have exactly the keys
+//! Validation reads these tables; the JSON Schemas of [`crate::schema`] and the reference page are
+//! generated from them. The typed structs of [`crate::Object`] have exactly the keys
 //! whose [`Effect`] is [`Effect::Applied`], which a test checks.
 //!
 //! **Invariant:** within a kind, keys and aliases are unique.
@@ -128,6 +128,8 @@ pub enum ValueType {
     },
     /// Texts: a list, or one text with an item per line.
     TextList,
+    /// Labels, as a list or one per line: see [`crate::parse_label`].
+    LabelList,
     /// Origins of browsers such as `https://app.example.com`, or `*`, as a list.
     OriginList,
     /// Topic patterns: `pub=…` and `sub=…`, as a list or one per line.

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::address::{WebSocketAddress, check_path, check_url};
 use crate::document::{Content, Node, Scalar};
+use crate::label;
 use crate::password::MASK;
 use crate::problem::{did_you_mean, shown};
 use crate::spec::{Fallback, FieldSpec, ValueType};
@@ -24,6 +25,7 @@ pub(crate) fn normalise(value: ValueType, node: &Node) -> Result<Option<Json>, S
     match value {
         ValueType::Any => Ok(None),
         ValueType::TextList => list(node).map(present),
+        ValueType::LabelList => label::normal_form(list(node)?).map(present),
         ValueType::OriginList => {
             let origins = list(node)?;
             origins.iter().try_for_each(|origin| check_origin(origin))?;
@@ -47,9 +49,10 @@ pub(crate) fn normalise(value: ValueType, node: &Node) -> Result<Option<Json>, S
 pub(crate) fn fallback(field: &FieldSpec) -> Option<Json> {
     match field.default {
         Fallback::Nothing => match field.value {
-            ValueType::TextList | ValueType::OriginList | ValueType::TopicPatterns => {
-                Some(Json::Array(Vec::new()))
-            }
+            ValueType::TextList
+            | ValueType::LabelList
+            | ValueType::OriginList
+            | ValueType::TopicPatterns => Some(Json::Array(Vec::new())),
             _ => None,
         },
         Fallback::Bool(value) => Some(value.into()),
@@ -167,6 +170,7 @@ fn single(value: ValueType, scalar: &Scalar) -> Result<Option<Json>, String> {
         ValueType::Secret
         | ValueType::Any
         | ValueType::TextList
+        | ValueType::LabelList
         | ValueType::OriginList
         | ValueType::TopicPatterns => return Ok(None),
     }
@@ -284,8 +288,8 @@ fn time_to_text(time: Duration) -> String {
     }
 }
 
-const MAX_NAME: usize = 200;
-const TEN_YEARS: Duration = Duration::from_secs(3_650 * 86_400);
+pub(crate) const MAX_NAME: usize = 200;
+pub(crate) const TEN_YEARS: Duration = Duration::from_secs(3_650 * 86_400);
 
 #[cfg(test)]
 mod tests {

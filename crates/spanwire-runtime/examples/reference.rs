@@ -107,6 +107,7 @@ fn value(field: &FieldSpec) -> String {
         ValueType::Duration { .. } | ValueType::TimeLimit => "time".to_owned(),
         ValueType::Size { .. } => "size in bytes".to_owned(),
         ValueType::TextList => "list of texts".to_owned(),
+        ValueType::LabelList => "list of labels".to_owned(),
         ValueType::OriginList => "list of origins".to_owned(),
         ValueType::TopicPatterns => "list of topic patterns".to_owned(),
         ValueType::Choice(words) => {

@@ -64,6 +64,7 @@ fn placeholder(value: ValueType) -> &'static str {
         ValueType::Integer { .. } => "N",
         ValueType::Duration { .. } | ValueType::TimeLimit => "TIME",
         ValueType::Size { .. } => "SIZE",
+        ValueType::LabelList => "LABEL",
         ValueType::OriginList => "ORIGIN",
         ValueType::TopicPatterns => "PATTERN",
         ValueType::ServiceName => "SERVICE",
@@ -89,7 +90,13 @@ fn help(field: &FieldSpec) -> String {
 }
 
 const fn is_list(value: ValueType) -> bool {
-    matches!(value, ValueType::TextList | ValueType::OriginList | ValueType::TopicPatterns)
+    matches!(
+        value,
+        ValueType::TextList
+            | ValueType::LabelList
+            | ValueType::OriginList
+            | ValueType::TopicPatterns
+    )
 }
 
 /// Returns the keys that were given, with their values.
@@ -167,6 +174,12 @@ mod tests {
             }
         }
         assert!(at_create(Kind::Security).all(|field| field.key != "password"));
+    }
+
+    #[test]
+    fn lists_are_known() {
+        let labels = KindSpec::of(Kind::Security).field("labels").unwrap();
+        assert_eq!(value(labels.value, &["team/crm"]), Some(json!(["team/crm"])));
     }
 
     #[test]

@@ -72,6 +72,9 @@ pub struct WebSocketChannel {
     /// Whether subscriptions end with the connection; the subscribing call decides if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsub_on_wsx_close: Option<bool>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A path on the main listener that calls a service.
@@ -116,6 +119,9 @@ pub struct RestChannel {
     pub url_params_pri: UrlParamsPriority,
     /// Whether parameters of the URL or fields of the message count.
     pub params_pri: ParamsPriority,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A format of messages.

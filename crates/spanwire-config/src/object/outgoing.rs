@@ -43,6 +43,9 @@ pub struct OutgoingRest {
     /// A PEM file with certificate authorities; the well-known ones if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A WebSocket server that Spanwire connects to and stays connected with.
@@ -101,4 +104,7 @@ pub struct OutgoingWsx {
     /// How often connecting is tried in a row; without a bound if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connect_attempts: Option<u32>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }

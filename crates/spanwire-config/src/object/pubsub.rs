@@ -44,6 +44,9 @@ pub struct PubSubTopic {
     /// The service that the topic was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_service_name: Option<String>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// An application that publishes or subscribes, and what it may.
@@ -74,6 +77,9 @@ pub struct PubSubEndpoint {
     pub service_name: Option<String>,
     /// Whether a subscription key works only for the client id it was given to.
     pub bind_to_client: bool,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// The subscription of an endpoint to a topic.
@@ -117,6 +123,9 @@ pub struct PubSubSubscription {
     pub wait_non_sock_err: Duration,
     /// Whether the subscription ends with the connection of its client.
     pub unsub_on_wsx_close: bool,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 impl PubSubSubscription {

@@ -28,6 +28,9 @@ pub struct Security {
     /// The realm in the challenge of [`SecurityType::BasicAuth`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// What credentials are.

@@ -29,6 +29,9 @@ pub struct HttpService {
     /// A PEM file with certificate authorities; the well-known ones if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// A service through which WebSocket clients call those services that it lists.
@@ -42,4 +45,7 @@ pub struct WsxGateway {
     pub is_active: bool,
     /// Names of services, or patterns with `*`; what is not listed is refused.
     pub services_allowed: Vec<String>,
+    /// Words by which objects are grouped, such as for `--prune`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }

@@ -5,7 +5,15 @@ use crate::spec::Effect;
 use crate::{Existing, parse_str};
 
 /// One object of each kind, with every key that has no default or cannot have every value.
-fn full() -> Vec<(Kind, Json)> {
+pub(crate) fn full() -> Vec<(Kind, Json)> {
+    let mut objects = without_labels();
+    for (_, object) in &mut objects {
+        object["labels"] = json!(["team/crm"]);
+    }
+    objects
+}
+
+fn without_labels() -> Vec<(Kind, Json)> {
     vec![
         (
             Kind::Security,

@@ -1,8 +1,8 @@
 //! `outgoing_rest` and `outgoing_wsx`: connections to others.
 
 use super::shared::{
-    GENERIC, HTTP_LEGACY, LIMITS_AND_LOGS, STORED, TIME, ca_file, is_active, is_internal, name,
-    outgoing_security, timeout,
+    GENERIC, HTTP_LEGACY, LIMITS_AND_LOGS, STORED, TIME, ca_file, is_active, is_internal, labels,
+    name, outgoing_security, timeout,
 };
 use super::{Fallback, FieldSpec, KindSpec, ValueType};
 use crate::Kind;
@@ -17,6 +17,7 @@ const REST_FIELDS: &[FieldSpec] = &[
     name("The name of the connection."),
     is_active("Whether calls are made."),
     is_internal(),
+    labels(),
     FieldSpec::new(
         "host",
         ValueType::Url(&["http", "https"]),
@@ -69,6 +70,7 @@ const WSX_FIELDS: &[FieldSpec] = &[
     name("The name of the connection; 'name:service' calls a service behind it."),
     is_active("Whether connections are made."),
     is_internal(),
+    labels(),
     FieldSpec::new("address", ValueType::Url(&["ws", "wss"]), "The URL of the peer.").required(),
     FieldSpec::new(
         "is_zato",

@@ -1,6 +1,6 @@
 //! `pubsub_topic`, `pubsub_endpoint` and `pubsub_subscription`.
 
-use super::shared::{STORED, is_active, is_internal, name};
+use super::shared::{STORED, is_active, is_internal, labels, name};
 use super::{Fallback, FieldSpec, KindSpec, ValueType};
 use crate::Kind;
 
@@ -14,6 +14,7 @@ const TOPIC_FIELDS: &[FieldSpec] = &[
     name("The name of the topic: ASCII, by custom a path like /customer/new."),
     is_active("Whether messages may be published."),
     is_internal(),
+    labels(),
     FieldSpec::new(
         "has_gd",
         ValueType::Bool,
@@ -87,6 +88,7 @@ const ENDPOINT_FIELDS: &[FieldSpec] = &[
     name("The name of the endpoint."),
     is_active("Whether the endpoint may publish and subscribe."),
     is_internal(),
+    labels(),
     FieldSpec::new(
         "endpoint_type",
         ValueType::Choice(&["rest", "wsx", "srv", "internal"]),
@@ -162,6 +164,7 @@ const SUBSCRIPTION_FIELDS: &[FieldSpec] = &[
     .required(),
     is_active("Whether the subscription exists."),
     is_internal(),
+    labels(),
     FieldSpec::new(
         "active_status",
         ValueType::Choice(&["pub-sub", "pub-only", "sub-only", "disabled"]),

@@ -1,7 +1,8 @@
 //! `channel_rest`: inbound REST channels.
 
 use super::shared::{
-    HTTP_LEGACY, LIMITS_AND_LOGS, NO_SECURITY_WORDS, STORED, TIMEOUT, is_active, is_internal, name,
+    HTTP_LEGACY, LIMITS_AND_LOGS, NO_SECURITY_WORDS, STORED, TIMEOUT, is_active, is_internal,
+    labels, name,
 };
 use super::{Fallback, FieldSpec, KindSpec, ValueType};
 use crate::Kind;
@@ -16,6 +17,7 @@ const FIELDS: &[FieldSpec] = &[
     name("The name of the channel."),
     is_active("Whether the channel answers; if not, its path is not found."),
     is_internal(),
+    labels(),
     FieldSpec::new("url_path", ValueType::Path, "The path, in which {name} is a parameter.")
         .required(),
     FieldSpec::new("method", ValueType::Method, "The HTTP method; any if not given.")

@@ -1,6 +1,6 @@
 //! `security`: credentials.
 
-use super::shared::{LIMITS_AND_LOGS, STORED, is_active, is_internal, name};
+use super::shared::{LIMITS_AND_LOGS, STORED, is_active, is_internal, labels, name};
 use super::{Fallback, FieldSpec, KindSpec, ValueType};
 use crate::Kind;
 
@@ -21,6 +21,7 @@ const FIELDS: &[FieldSpec] = &[
     .required(),
     is_active("Whether the credentials are accepted and presented."),
     is_internal(),
+    labels(),
     FieldSpec::new("username", ValueType::Text, "The username; basic_auth needs it."),
     FieldSpec::new(
         "password",

@@ -1,6 +1,6 @@
 //! `service` and `wsx_gateway`.
 
-use super::shared::{STORED, ca_file, is_active, name, outgoing_security, timeout};
+use super::shared::{STORED, ca_file, is_active, labels, name, outgoing_security, timeout};
 use super::{Fallback, FieldSpec, KindSpec, ValueType};
 use crate::Kind;
 
@@ -13,6 +13,7 @@ pub(super) const SERVICE: KindSpec = KindSpec {
 const SERVICE_FIELDS: &[FieldSpec] = &[
     name("The name by which the service is called."),
     is_active("Whether the service may be called."),
+    labels(),
     FieldSpec::new("url", ValueType::Url(&["http", "https"]), "Where requests are sent.")
         .required(),
     FieldSpec::new("method", ValueType::Method, "The HTTP method of the requests.")
@@ -31,6 +32,7 @@ pub(super) const WSX_GATEWAY: KindSpec = KindSpec {
 const GATEWAY_FIELDS: &[FieldSpec] = &[
     name("The name that WebSocket channels give as their service."),
     is_active("Whether clients may call anything."),
+    labels(),
     FieldSpec::new(
         "services_allowed",
         ValueType::TextList,

@@ -16,6 +16,11 @@ pub(super) const fn is_internal() -> FieldSpec {
     FieldSpec::new("is_internal", ValueType::Bool, doc).or(Fallback::Bool(false))
 }
 
+pub(super) const fn labels() -> FieldSpec {
+    let doc = "Words by which objects are grouped, such as for --prune; one per line.";
+    FieldSpec::new("labels", ValueType::LabelList, doc)
+}
+
 /// Credentials for calls to somebody else.
 pub(super) const fn outgoing_security() -> FieldSpec {
     let doc = "The credentials that are presented to the peer.";

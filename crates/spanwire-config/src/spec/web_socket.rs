@@ -1,7 +1,7 @@
 //! `web_socket`: inbound WebSocket channels.
 
 use super::shared::{
-    LIMITS_AND_LOGS, NO_SECURITY_WORDS, STORED, TIME, TIMEOUT, is_active, is_internal, name,
+    LIMITS_AND_LOGS, NO_SECURITY_WORDS, STORED, TIME, TIMEOUT, is_active, is_internal, labels, name,
 };
 use super::{Fallback, FieldSpec, KindSpec, ValueType};
 use crate::Kind;
@@ -16,6 +16,7 @@ const FIELDS: &[FieldSpec] = &[
     name("The name of the channel."),
     is_active("Whether clients may connect."),
     is_internal(),
+    labels(),
     FieldSpec::new(
         "address",
         ValueType::ListenAddress,

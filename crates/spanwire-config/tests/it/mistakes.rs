@@ -148,6 +148,18 @@ const CASES: &[(&str, &str)] = &[
         "o.yaml:2: service 'x', field 'url': write a URL that begins with http:// or https://",
     ),
     (
+        "service:\n- {name: x, url: 'http://h/?a=b&token=***'}",
+        "o.yaml:2: service 'x', field 'url': '***' stands for a secret that is not shown: write the secret",
+    ),
+    (
+        "outgoing_rest:\n- {name: r, host: 'http://h?api_key=***'}",
+        "o.yaml:2: outgoing_rest 'r', field 'host': '***' stands for a secret",
+    ),
+    (
+        "outgoing_wsx:\n- {name: o, address: 'ws://h?token=***&x=y'}",
+        "o.yaml:2: outgoing_wsx 'o', field 'address': '***' stands for a secret",
+    ),
+    (
         "service:\n- {name: x, url: 'http://'}",
         "o.yaml:2: service 'x', field 'url': the host is missing after '://'",
     ),
