@@ -4,6 +4,7 @@
 //! description of their kinds, see [`crate::object`]. [`command`] joins both.
 
 mod connection;
+mod enmasse;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{ArgMatches, Args as ClapArgs, Command, CommandFactory, FromArgMatches
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::connection::{Close, Connection, Filter};
+pub(crate) use self::enmasse::{Diff, Enmasse, Export, ExportFormat, Import, Selection};
 use crate::object;
 
 /// Objects, services and live connections of a running spanwire server.
@@ -90,6 +92,9 @@ pub(crate) enum Noun {
     /// Changes of the configuration: list, show, revert.
     #[command(subcommand)]
     History(History),
+    /// Files of objects: import, export, diff.
+    #[command(subcommand)]
+    Enmasse(Enmasse),
     /// Settings of the server: list, explain, reload.
     #[command(subcommand)]
     Config(Config),

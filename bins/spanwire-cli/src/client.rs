@@ -58,6 +58,12 @@ impl Client {
         }
     }
 
+    /// Returns a text as it is.
+    pub(crate) fn text(&self, path: &str) -> Result<String, Failure> {
+        let body = self.send(Method::GET, path, JSON, Vec::new())?.body;
+        String::from_utf8(body).map_err(|_| strange())
+    }
+
     /// Returns a whole list, page by page.
     pub(crate) fn list<T: DeserializeOwned>(
         &self,

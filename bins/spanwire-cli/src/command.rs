@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod connection;
 mod diff;
+pub(crate) mod enmasse;
 pub(crate) mod history;
 pub(crate) mod object;
 mod report;

@@ -40,6 +40,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
             Noun::Service(verb) => command::service::run(verb, &client, &output),
             Noun::Connection(verb) => command::connection::run(verb, &client, &output),
             Noun::History(verb) => command::history::run(verb, &client, &output),
+            Noun::Enmasse(verb) => command::enmasse::run(verb, &client, &output),
             Noun::Config(verb) => command::config::run(verb, &client, &output),
             Noun::SecretKey(_) => command::server::rotate(&client, &output),
             Noun::Completions { .. } => Ok(()),

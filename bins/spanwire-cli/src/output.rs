@@ -119,6 +119,15 @@ pub(crate) fn picture(lines: &[String]) -> Result<Reader, Failure> {
     write(&format!("\u{1b}[H\u{1b}[2J{lines}"))
 }
 
+/// Prints a document: as it is into a file or a pipe, without control characters on a terminal.
+pub(crate) fn document(text: &str) -> Result<(), Failure> {
+    if !io::stdout().is_terminal() {
+        return print(text);
+    }
+    let text: String = text.lines().map(|line| clean(line) + "\n").collect();
+    print(&text)
+}
+
 /// Says on stderr what a person should know.
 pub(crate) fn warn(text: &str) {
     let text: String = text.lines().map(|line| clean(line) + "\n").collect();

@@ -145,6 +145,16 @@ fn the_address_of_the_server_goes_anywhere() {
 }
 
 #[test]
+fn older_options_are_read() {
+    let line = "enmasse import --input a.yaml --replace-odb-objects";
+    let What::Noun(Noun::Enmasse(Enmasse::Import(import))) = asked(line).unwrap().what else {
+        panic!("import");
+    };
+    assert_eq!(import.files.paths(), [PathBuf::from("a.yaml")]);
+    assert!(import.replace);
+}
+
+#[test]
 fn wrong_usage_is_refused() {
     for line in [
         "channel",
@@ -173,6 +183,9 @@ fn wrong_usage_is_refused() {
         "connection disconnect ws.1 --all",
         "connection disconnect --all --client-id a",
         "connection list --attr x",
+        "enmasse import",
+        "enmasse import a.yaml --prune",
+        "enmasse diff",
         "history show",
         "secret-key",
     ] {
@@ -202,7 +215,7 @@ fn completions_know_every_noun_and_key() {
     for noun in object::NOUNS {
         assert!(script.contains(&format!("spanwire__subcmd__{}", noun.word)), "{}", noun.word);
     }
-    for word in ["--max-in-flight", "secret-key", "change-password", "disconnect"] {
+    for word in ["--max-in-flight", "secret-key", "enmasse", "change-password", "disconnect"] {
         assert!(script.contains(word), "{word}");
     }
 }
