@@ -57,7 +57,7 @@ const TABLE: &[(&str, Layer, May)] = &[
     ("spanwire-admin", Layer::L2, May::Only(&["spanwire-protocol", "spanwire-config"])),
     ("spanwire-runtime", Layer::L3, May::Below),
     ("spanwire-server", Layer::Binary, May::Only(&["spanwire-runtime"])),
-    ("spanwire-cli", Layer::Binary, May::Only(&["spanwire-protocol"])),
+    ("spanwire-cli", Layer::Binary, May::Only(&["spanwire-protocol", "spanwire-config"])),
     ("spanwire-gateway", Layer::Binary, May::Only(&["spanwire-runtime"])),
     ("spanwire-tests", Layer::Top, May::Below),
     ("spanwire-fuzz-targets", Layer::Top, May::Below),

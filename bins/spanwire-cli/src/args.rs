@@ -1,20 +1,38 @@
 //! Arguments: `spanwire NOUN VERB`.
+//!
+//! What is written down here is derived by clap; the nouns of managed objects are built from the
+//! description of their kinds, see [`crate::object`]. [`command`] joins both.
+
+mod connection;
+mod enmasse;
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args as ClapArgs, Command, CommandFactory, FromArgMatches};
+use clap::{Parser, Subcommand, ValueEnum};
 
-/// Services and live connections of a running spanwire server.
+pub(crate) use self::connection::{Close, Connection, Filter};
+pub(crate) use self::enmasse::{Diff, Enmasse, Export, ExportFormat, Import, Selection};
+use crate::object;
+
+/// Objects, services and live connections of a running spanwire server.
 #[derive(Debug, Parser)]
 #[command(name = "spanwire", version)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) server: Server,
-    /// How results are printed.
-    #[arg(long, value_enum, default_value = "table", global = true)]
-    pub(crate) output: Format,
+    pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) noun: Noun,
+}
+
+/// What every command takes.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Global {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value = "table", global = true, help_heading = GLOBAL)]
+    pub(crate) output: Format,
 }
 
 /// Which server.
@@ -26,14 +44,15 @@ pub(crate) struct Server {
         value_name = "DIR",
         default_value = "./spanwire-data",
         conflicts_with = "url",
-        global = true
+        global = true,
+        help_heading = GLOBAL
     )]
     pub(crate) data: PathBuf,
     /// The admin address of a server, such as `http://127.0.0.1:8183`.
-    #[arg(long, requires = "token", global = true)]
+    #[arg(long, requires = "token", global = true, help_heading = GLOBAL)]
     pub(crate) url: Option<String>,
     /// The content of the server's admin.token; better given as `SPANWIRE_TOKEN`, which no process list shows.
-    #[arg(long, env = "SPANWIRE_TOKEN", hide_env_values = true, global = true)]
+    #[arg(long, env = "SPANWIRE_TOKEN", hide_env_values = true, global = true, help_heading = GLOBAL)]
     pub(crate) token: Option<String>,
 }
 
@@ -46,16 +65,45 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The heading of options that every command takes.
+pub(crate) const GLOBAL: &str = "Global options";
+
+/// How a change is made.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct Change {
+    /// Only print what would change.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
     /// Ask the server whether it is there.
     Ping,
-    /// Services: list, invoke.
+    /// Services: list, invoke; those behind a URL are objects, too.
     #[command(subcommand)]
     Service(Service),
-    /// Live WebSocket connections: list, show, invoke, disconnect.
+    /// Live WebSocket connections: list, show, invoke, disconnect, watch.
     #[command(subcommand)]
     Connection(Connection),
+    /// Changes of the configuration: list, show, revert.
+    #[command(subcommand)]
+    History(History),
+    /// Files of objects: import, export, diff.
+    #[command(subcommand)]
+    Enmasse(Enmasse),
+    /// Settings of the server: list, explain, reload.
+    #[command(subcommand)]
+    Config(Config),
+    /// The key that secrets are stored with: rotate.
+    #[command(subcommand)]
+    SecretKey(SecretKey),
+    /// The server itself: info.
+    #[command(subcommand)]
+    Server(ServerVerb),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -66,7 +114,11 @@ pub(crate) enum Noun {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Service {
     /// All services that can be called.
-    List,
+    List {
+        /// Only those with this in their name.
+        #[arg(long, value_name = "PART")]
+        name: Option<String>,
+    },
     /// Call a service and print its response.
     Invoke {
         /// Its name.
@@ -81,55 +133,104 @@ pub(crate) enum Service {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Connection {
-    /// The live connections, newest first; every given attribute must match.
-    List(Filter),
-    /// One live connection.
+pub(crate) enum History {
+    /// Changes, newest first.
+    List {
+        /// How many at most.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u64,
+        /// Only changes of objects of this kind.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Only changes of objects of this name.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only what they changed.
+        #[arg(long)]
+        who: Option<String>,
+    },
+    /// One change, key by key.
     Show {
-        /// Its id, `ws.…`.
-        id: String,
+        /// Its number.
+        revision: u64,
     },
-    /// Ask a client and print its answer.
-    Invoke {
-        /// Its connection's id, `ws.…`.
-        id: String,
-        /// What to ask, as JSON; `-` reads it from stdin [default: null].
-        #[arg(long, value_name = "JSON")]
-        request: Option<String>,
-        /// How many seconds to wait [default: 5].
-        #[arg(long, value_name = "SECONDS")]
-        timeout: Option<f64>,
+    /// Undo what a change did.
+    Revert {
+        /// Its number.
+        revision: u64,
+        #[command(flatten)]
+        change: Change,
     },
-    /// Close a connection.
-    Disconnect {
-        /// Its id, `ws.…`.
-        id: String,
-        /// The close code.
-        #[arg(long, default_value_t = 4005)]
-        code: u16,
-        /// The close reason.
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
-    /// The last connections that ended, and how.
-    History,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Filter {
-    /// The id the client chose.
-    #[arg(long)]
-    pub(crate) client_id: Option<String>,
-    /// The name the client chose.
-    #[arg(long)]
-    pub(crate) client_name: Option<String>,
-    /// The channel.
-    #[arg(long)]
-    pub(crate) channel: Option<String>,
-    /// The address of the client, with or without its port.
-    #[arg(long)]
-    pub(crate) peer: Option<String>,
-    /// The security definition it logged in with.
-    #[arg(long)]
-    pub(crate) security: Option<String>,
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Every setting with its value.
+    List,
+    /// Where the value of a setting comes from, and what it is for.
+    Explain {
+        /// The setting with its section, such as `limits.headers`.
+        key: String,
+    },
+    /// Read spanwire.toml again.
+    Reload,
 }
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretKey {
+    /// Make a new key and encrypt every stored secret with it.
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerVerb {
+    /// Version, process, addresses, and how much there is.
+    Info,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) global: Global,
+    pub(crate) what: What,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    Noun(Noun),
+    Objects(object::Verb),
+}
+
+/// Returns the whole command line.
+pub(crate) fn command() -> Command {
+    let mut command = Args::command().mut_subcommand("completions", |last| last.display_order(100));
+    for noun in object::NOUNS {
+        command = if command.find_subcommand(noun.word).is_some() {
+            command.mut_subcommand(noun.word, |known| known.subcommands(object::more_verbs(noun)))
+        } else {
+            command.subcommand(object::command(noun))
+        };
+    }
+    command
+}
+
+/// Tells what arguments ask for.
+pub(crate) fn read(matches: &ArgMatches) -> Result<Asked, clap::Error> {
+    let verb = matches.subcommand().and_then(|(word, matches)| {
+        let noun = object::NOUNS.iter().find(|noun| noun.word == word)?;
+        object::read(noun, matches).transpose()
+    });
+    match verb {
+        Some(verb) => {
+            let global = Global::from_arg_matches(matches)?;
+            Ok(Asked { global, what: What::Objects(verb?) })
+        }
+        None => {
+            let Args { global, noun } = Args::from_arg_matches(matches)?;
+            Ok(Asked { global, what: What::Noun(noun) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

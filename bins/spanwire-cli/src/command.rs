@@ -1,27 +1,23 @@
 //! What each noun and verb does.
 
+pub(crate) mod config;
 pub(crate) mod connection;
+mod diff;
+pub(crate) mod enmasse;
+pub(crate) mod history;
+pub(crate) mod object;
+mod report;
+pub(crate) mod server;
 pub(crate) mod service;
 
 use std::io::Read;
 
-use clap::CommandFactory;
-use spanwire_protocol::admin::ServerInfo;
-
-use crate::args::Args;
-use crate::client::{Client, Failure};
-use crate::output::Output;
-
-/// Asks the server whether it is there.
-pub(crate) fn ping(client: &Client, output: &Output) -> Result<(), Failure> {
-    let server: ServerInfo = client.get("server")?;
-    output.object(&server)
-}
+use crate::client::Failure;
 
 /// Prints completions for a shell.
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "spanwire", &mut script);
+    clap_complete::generate(shell, &mut crate::args::command(), "spanwire", &mut script);
     crate::output::print(&String::from_utf8_lossy(&script))
 }
 

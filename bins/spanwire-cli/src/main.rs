@@ -5,35 +5,45 @@
 mod args;
 mod client;
 mod command;
+mod confirm;
+mod object;
 mod output;
+mod secret;
+mod sse;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::{Args, Noun};
+use crate::args::{Asked, Noun, What};
 use crate::client::{Client, Failure};
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let Err(failure) = run(&args) else { return ExitCode::SUCCESS };
-    // Whoever closed stderr does not want to read it.
-    let _ = writeln!(std::io::stderr(), "{failure}");
+    let asked = match args::read(&args::command().get_matches()) {
+        Ok(asked) => asked,
+        Err(error) => error.format(&mut args::command()).exit(),
+    };
+    let Err(failure) = run(&asked) else { return ExitCode::SUCCESS };
+    output::warn(&failure.to_string());
     ExitCode::from(failure.exit_code())
 }
 
-fn run(args: &Args) -> Result<(), Failure> {
-    if let Noun::Completions { shell } = args.noun {
+fn run(asked: &Asked) -> Result<(), Failure> {
+    if let What::Noun(Noun::Completions { shell }) = asked.what {
         return command::completions(shell);
     }
-    let client = Client::open(&args.server)?;
-    let output = Output::new(args.output);
-    match &args.noun {
-        Noun::Ping => command::ping(&client, &output),
-        Noun::Service(verb) => command::service::run(verb, &client, &output),
-        Noun::Connection(verb) => command::connection::run(verb, &client, &output),
-        Noun::Completions { .. } => Ok(()),
+    let client = Client::open(&asked.global.server)?;
+    let output = Output::new(asked.global.output);
+    match &asked.what {
+        What::Objects(verb) => command::object::run(verb, &client, &output),
+        What::Noun(noun) => match noun {
+            Noun::Ping | Noun::Server(_) => command::server::info(&client, &output),
+            Noun::Service(verb) => command::service::run(verb, &client, &output),
+            Noun::Connection(verb) => command::connection::run(verb, &client, &output),
+            Noun::History(verb) => command::history::run(verb, &client, &output),
+            Noun::Enmasse(verb) => command::enmasse::run(verb, &client, &output),
+            Noun::Config(verb) => command::config::run(verb, &client, &output),
+            Noun::SecretKey(_) => command::server::rotate(&client, &output),
+            Noun::Completions { .. } => Ok(()),
+        },
     }
 }

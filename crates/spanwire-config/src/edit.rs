@@ -3,12 +3,14 @@
 //! [`plan`] decides and changes nothing. Several edits are judged by their common result: a channel and the credentials
 //! it names may come together, in any order, and so may the deletes of both.
 
+mod import;
 mod plan;
 
 use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use self::import::{ImportOptions, import_edits};
 pub(crate) use self::plan::{Plan, plan};
 use crate::configuration::Snapshot;
 use crate::problem::{Problem, Warning};

@@ -88,7 +88,9 @@ pub use crate::configuration::{Configuration, Meta, Revision, Snapshot, StateHas
 pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 #[cfg(feature = "store")]
-pub use crate::edit::{Author, ChangedObject, Edit, EditError, Outcome};
+pub use crate::edit::{
+    Author, ChangedObject, Edit, EditError, ImportOptions, Outcome, import_edits,
+};
 pub use crate::environment::Environment;
 pub use crate::export::{ExportFormat, ExportOptions, export};
 pub use crate::file::{MAX_FILE, MAX_FILES};

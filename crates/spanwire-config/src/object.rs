@@ -94,6 +94,23 @@ impl Object {
         }
     }
 
+    /// Returns whether the object is in use.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        match self {
+            Self::Security(it) => it.is_active,
+            Self::Service(it) => it.is_active,
+            Self::WsxGateway(it) => it.is_active,
+            Self::WebSocket(it) => it.is_active,
+            Self::ChannelRest(it) => it.is_active,
+            Self::OutgoingRest(it) => it.is_active,
+            Self::OutgoingWsx(it) => it.is_active,
+            Self::PubsubTopic(it) => it.is_active,
+            Self::PubsubEndpoint(it) => it.is_active,
+            Self::PubsubSubscription(it) => it.is_active,
+        }
+    }
+
     /// Makes an object from JSON with the keys of [`KindSpec`], such as a request to the admin API.
     ///
     /// Secrets are in clear. Keys that are not given have their defaults. Nothing is taken from the

@@ -1,29 +1,21 @@
 //! `spanwire connection …`
 
+mod disconnect;
+mod watch;
+
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use spanwire_protocol::admin::{ClosedConnection, ConnectionInfo, Invoked};
 
 use super::check_timeout;
 use crate::args::{Connection, Filter};
-use crate::client::{Client, Failure, segment};
+use crate::client::{Client, Failure, Query, segment};
 use crate::output::Output;
 
 pub(crate) fn run(verb: &Connection, client: &Client, output: &Output) -> Result<(), Failure> {
     match verb {
-        Connection::List(filter) => {
-            let connections: Vec<ConnectionInfo> =
-                client.get(&format!("connections{}", query(filter)))?;
-            let columns = [
-                "pub_client_id",
-                "ext_client_id",
-                "ext_client_name",
-                "channel_name",
-                "peer_address",
-                "peer_fqdn",
-                "connection_time",
-            ];
-            output.list(&connections, &columns)
-        }
+        Connection::List(filter) => output.list(&live(filter, client)?, COLUMNS),
         Connection::Show { id } => {
             let connection: ConnectionInfo = client.get(&format!("connections/{}", segment(id)))?;
             output.object(&connection)
@@ -38,43 +30,43 @@ pub(crate) fn run(verb: &Connection, client: &Client, output: &Output) -> Result
             )?;
             output.response(&invoked.response)
         }
-        Connection::Disconnect { id, code, reason } => {
-            client.delete(&format!(
-                "connections/{}?code={code}&reason={}",
-                segment(id),
-                segment(reason)
-            ))?;
-            output.done(&format!("{id} is being closed with {code}"))
+        Connection::Disconnect(close) => disconnect::run(close, client, output),
+        Connection::History { client_id } => {
+            let query = Query::default().maybe("ext_client_id", client_id.as_deref());
+            let closed: Vec<ClosedConnection> = client.list("connection-history", &query)?;
+            output.list(&closed, CLOSED_COLUMNS)
         }
-        Connection::History => {
-            let closed: Vec<ClosedConnection> = client.get("connection-history")?;
-            output.list(
-                &closed,
-                &[
-                    "pub_client_id",
-                    "ext_client_id",
-                    "channel_name",
-                    "close_time",
-                    "closed_by",
-                    "code",
-                    "reason",
-                ],
-            )
-        }
+        Connection::Watch { count } => watch::run(*count, client, output),
     }
 }
 
-fn query(filter: &Filter) -> String {
-    let pairs = [
-        ("ext_client_id", &filter.client_id),
-        ("ext_client_name", &filter.client_name),
-        ("channel_name", &filter.channel),
-        ("peer_address", &filter.peer),
-        ("security_name", &filter.security),
-    ];
-    let given = pairs
-        .into_iter()
-        .filter_map(|(key, value)| Some(format!("{key}={}", segment(value.as_ref()?))));
-    let given: Vec<String> = given.collect();
-    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+/// The connections that match, newest first.
+fn live(filter: &Filter, client: &Client) -> Result<Vec<ConnectionInfo>, Failure> {
+    let query =
+        filter.pairs().fold(Query::default(), |query, (key, value)| query.with(&key, value));
+    let mut all: Vec<ConnectionInfo> = client.list("connections", &query)?;
+    // A client that came between two pages moved the others on, so that one of them is in both.
+    let mut seen = BTreeSet::new();
+    all.retain(|connection| seen.insert(connection.pub_client_id.as_str().to_owned()));
+    Ok(all)
 }
+
+const COLUMNS: &[&str] = &[
+    "pub_client_id",
+    "ext_client_id",
+    "ext_client_name",
+    "channel_name",
+    "peer_address",
+    "peer_fqdn",
+    "connection_time",
+];
+
+const CLOSED_COLUMNS: &[&str] = &[
+    "pub_client_id",
+    "ext_client_id",
+    "channel_name",
+    "close_time",
+    "closed_by",
+    "code",
+    "reason",
+];

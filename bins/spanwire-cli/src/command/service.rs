@@ -1,16 +1,17 @@
-//! `spanwire service …`
+//! `spanwire service list|invoke`
 
 use spanwire_protocol::admin::{Invoked, ServiceInfo};
 
 use super::{check_timeout, json};
 use crate::args::Service;
-use crate::client::{Client, Failure, segment};
+use crate::client::{Client, Failure, Query, segment};
 use crate::output::Output;
 
 pub(crate) fn run(verb: &Service, client: &Client, output: &Output) -> Result<(), Failure> {
     match verb {
-        Service::List => {
-            let services: Vec<ServiceInfo> = client.get("services")?;
+        Service::List { name } => {
+            let query = Query::default().maybe("q", name.as_deref());
+            let services: Vec<ServiceInfo> = client.list("services", &query)?;
             output.list(&services, &["name", "source"])
         }
         Service::Invoke { name, payload, timeout } => {

@@ -94,7 +94,7 @@ impl Snapshot {
     }
 
     /// The snapshot that a change leads to; `objects` are all of them.
-    pub(super) fn after(
+    pub(crate) fn after(
         &self,
         objects: ObjectSet,
         changes: &[ChangedObject],

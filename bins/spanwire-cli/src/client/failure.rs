@@ -1,0 +1,71 @@
+//! Why a command did not do its work, and what that means to scripts.
+
+use spanwire_protocol::admin::Problem;
+use thiserror::Error;
+
+/// Why a command did not do its work.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// The server said no, with this status.
+    #[error("{text}")]
+    Refused { status: u16, text: String },
+    /// Arguments or files are wrong.
+    #[error("{0}")]
+    Input(String),
+    /// There is no server.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+}
+
+impl Failure {
+    /// Reads the answer of a server that refused: its message, then every mistake on its own line.
+    pub(super) fn refused(status: u16, body: &[u8]) -> Self {
+        let problem: Option<Problem> = serde_json::from_slice(body).ok();
+        let text = problem.map_or_else(|| format!("the server answered {status}"), |it| text(&it));
+        Self::Refused { status, text }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused { .. } => 1,
+            Self::Input(_) => 2,
+            Self::Unreachable(_) => 3,
+        }
+    }
+}
+
+fn text(problem: &Problem) -> String {
+    let mut text = match &problem.cid {
+        Some(cid) => format!("{} ({}, correlation id {cid})", problem.detail, problem.status),
+        None => format!("{} ({})", problem.detail, problem.status),
+    };
+    for error in &problem.errors {
+        text.push('\n');
+        text.push_str(&error.to_string());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_has_its_line() {
+        let body = br#"{"title": "Invalid", "status": 422, "detail": "2 mistakes", "cid": "ab12",
+            "errors": [
+              {"file": "o.yaml", "line": 3, "kind": "security", "name": "x", "field": "type", "message": "unknown"},
+              {"message": "no such object"}]}"#;
+        let failure = Failure::refused(422, body);
+        let expected = "2 mistakes (422, correlation id ab12)\n\
+                        o.yaml:3: security 'x', field 'type': unknown\n\
+                        no such object";
+        assert_eq!(failure.to_string(), expected);
+        assert_eq!(failure.exit_code(), 1);
+    }
+
+    #[test]
+    fn an_answer_of_somebody_else_is_told_by_its_status() {
+        assert_eq!(Failure::refused(502, b"<html>").to_string(), "the server answered 502");
+    }
+}
