@@ -2,7 +2,44 @@
 //!
 //! [`router`] makes an [`axum::Router`] over a [`Backend`], which the host implements; the crate itself knows neither
 //! sockets nor how objects are put to work.
+//!
+//! | Module | Concern |
+//! |---|---|
+//! | `router`, `auth` | paths and methods; who calls |
+//! | `extract` | what a request says, taken strictly |
+//! | `condition` | `ETag`, `If-Match`, `If-None-Match` |
+//! | `page` | lists in pages |
+//! | `author` | who wants a change, from where and why |
+//! | `problem` | errors, as problem details |
+//! | `show` | what the configuration knows, as the API shows it |
+//! | `objects`, `history`, `transfer` | managed objects, their history, files of them |
+//! | `connections`, `services`, `settings`, `server`, `events` | the running server |
+//! | `openapi` | the description of all this |
+//!
+//! **Invariants:** nothing under `/api` is looked at before the token; no answer and no error shows a secret, except an
+//! export that asks for them; what a body says beyond its schema is refused, never left out silently.
 
+mod app;
+mod auth;
+mod author;
 mod backend;
+mod condition;
+mod connections;
+mod events;
+mod extract;
+mod history;
+mod objects;
+mod openapi;
+mod page;
+mod problem;
+mod router;
+mod server;
+mod services;
+mod settings;
+mod show;
+mod transfer;
 
 pub use backend::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus};
+pub use openapi::openapi;
+pub use router::router;
+pub use show::{object_change, revision};

@@ -1,0 +1,13 @@
+//! What a request says, taken strictly: nothing unknown, nothing twice, nothing too large.
+
+mod body;
+mod call;
+mod json;
+mod path;
+mod query;
+
+pub(crate) use self::body::{JSON, MERGE_PATCH, bytes, is_empty, object};
+pub(crate) use self::call::Call;
+pub(crate) use self::json::Fields;
+pub(crate) use self::path::{Named, OfKind, Segment, encode, kind};
+pub(crate) use self::query::{Params, TIMEOUT, timeout};
