@@ -15,6 +15,7 @@ mod context;
 mod dns;
 mod examples;
 mod lifecycle;
+mod live;
 mod one_port;
 mod one_service;
 mod pressure;

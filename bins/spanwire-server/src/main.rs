@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use spanwire_runtime::settings::{self, Settings};
-use spanwire_runtime::{App, StartError, StopSignal, telemetry};
+use spanwire_runtime::settings::{Settings, Sources};
+use spanwire_runtime::{App, AppBuilder, ReloadSignal, StartError, StopSignal, telemetry};
 
 use crate::args::{Args, Command};
 
@@ -32,32 +32,44 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), StartError> {
-    let settings = settings::load(&args.data.join("spanwire.toml"), variables(), args.overrides())
-        .map_err(StartError::Settings)?;
+    let sources = Sources {
+        file: args.data.join("spanwire.toml"),
+        variables: variables().collect(),
+        overrides: args.overrides(),
+    };
     if let Some(Command::Check) = args.command {
+        let settings = sources.load().map_err(StartError::Settings)?.settings;
         return check(&args.data, &settings, args);
     }
-    telemetry::init_logging(settings.log_format, std::env::var("RUST_LOG").ok().as_deref());
+    let builder = App::builder().sources(sources)?;
+    telemetry::init_logging(builder.log_format(), std::env::var("RUST_LOG").ok().as_deref());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
-    let result = runtime.block_on(serve(args, settings));
+    let result = runtime.block_on(serve(args, builder));
     // Lookups of host names can hang for as long as the system lets them; they must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
-async fn serve(args: &Args, settings: Settings) -> Result<(), StartError> {
+async fn serve(args: &Args, builder: AppBuilder) -> Result<(), StartError> {
     // Before anybody can know that the server is there.
     let mut stop = StopSignal::install().map_err(StartError::Runtime)?;
-    let builder =
-        App::builder().settings(settings).data(&args.data).import(args.import.iter().cloned());
-    let mut app = builder.start().await?;
+    let mut reload = ReloadSignal::install().map_err(StartError::Runtime)?;
+    let mut app = builder.data(&args.data).import(args.import.iter().cloned()).start().await?;
     if let Some(welcome) = app.take_welcome() {
         say(std::io::stdout(), &welcome);
     }
-    stop.received().await;
+    loop {
+        tokio::select! {
+            () = stop.received() => break,
+            () = reload.received() => {
+                // What was reloaded, the log says; what is wrong, too.
+                app.reload_and_log().await;
+            }
+        }
+    }
     app.shutdown().await;
     Ok(())
 }

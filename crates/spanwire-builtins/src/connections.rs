@@ -34,6 +34,7 @@ struct Which {
     peer_address: Option<String>,
     peer_fqdn: Option<String>,
     security_name: Option<String>,
+    username: Option<String>,
     attrs: Option<BTreeMap<String, Value>>,
 }
 
@@ -47,6 +48,7 @@ impl From<Which> for ConnectionFilter {
             peer_address: which.peer_address,
             peer_fqdn: which.peer_fqdn,
             security_name: which.security_name,
+            username: which.username,
             attrs: which.attrs.unwrap_or_default(),
         }
     }

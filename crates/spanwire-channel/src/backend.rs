@@ -22,13 +22,15 @@ pub struct Principal {
     pub security_name: Arc<str>,
     /// The user name in it; empty when it has none.
     pub username: Arc<str>,
+    /// Which state of the credentials that was: another number once they are others.
+    pub credentials: u64,
 }
 
 impl Principal {
     /// Nobody in particular, on a channel without credentials.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { security_name: "".into(), username: "".into() }
+        Self { security_name: "".into(), username: "".into(), credentials: 0 }
     }
 }
 

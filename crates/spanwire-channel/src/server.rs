@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
-use spanwire_protocol::ConnectionId;
+use spanwire_protocol::{CloseFrame, ConnectionId};
 use spanwire_session::Session;
 use tokio_util::task::TaskTracker;
 
@@ -76,12 +76,10 @@ impl ChannelServer {
             refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             return refusal;
         }
-        let forwarded_for = request.headers().get("x-forwarded-for");
-        let forwarded_for =
-            forwarded_for.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let id = ConnectionId::from_correlation_id(wsx::correlation_id());
         let dialect = upgrade.dialect;
-        let handle = ConnectionHandle::new(id, Arc::clone(channel), peer, forwarded_for, dialect);
+        let handle =
+            ConnectionHandle::new(id, Arc::clone(channel), peer, request.headers(), dialect);
         let session = Session::new(
             channel.session.clone(),
             dialect.codec,
@@ -89,8 +87,23 @@ impl ChannelServer {
             clock::now(),
         );
         let peer = self.backend.connect(handle.clone());
+        self.catch_up(&handle, channel);
         let conversation = WsxConversation::new(session, handle, peer);
         upgrade.accept(channel.socket.clone(), &self.connections, conversation)
+    }
+}
+
+impl ChannelServer {
+    /// A channel may change while a connection to it is being made: whoever changed it has not seen this one.
+    fn catch_up(&self, handle: &ConnectionHandle, made_with: &Arc<WsxChannel>) {
+        let routes = self.routes.load();
+        if routes.find_wsx(&made_with.path).is_some_and(|now| Arc::ptr_eq(now, made_with)) {
+            return;
+        }
+        match routes.wsx_with(made_with.id).filter(|channel| channel.is_active) {
+            Some(channel) => handle.reconfigure(Arc::clone(channel)),
+            None => handle.disconnect(CloseFrame::SHUTTING_DOWN),
+        }
     }
 }
 

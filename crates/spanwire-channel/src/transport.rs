@@ -10,8 +10,8 @@ pub mod stream;
 pub mod tls;
 
 pub use limits::{AddressLimits, LimitSettings};
-pub use listener::{HttpApp, Listener, ListenerSettings, Observer};
-pub use peer::{Peer, TrustedProxies};
+pub use listener::{HttpApp, Listener, ListenerControl, ListenerSettings, Observer};
+pub use peer::{AddressSource, Peer, TrustedProxies};
 pub use response::Body;
 pub use stream::Stream;
 pub use tls::{TlsError, TlsFiles};

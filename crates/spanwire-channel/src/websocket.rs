@@ -35,6 +35,9 @@ pub enum Action {
     Ping(Bytes),
     /// Allow the peer to send messages up to the full limit; before that [`SocketLimits::untrusted_bytes`] holds.
     Trust,
+    /// Keep to other limits from now on. A message that is being received is still measured by the former ones; a
+    /// higher `max_message_size` than the connection began with holds for new connections only.
+    Limit(Box<SocketLimits>),
     /// Close with this frame. Nothing is asked of the conversation after that.
     Close(CloseFrame),
 }
@@ -65,7 +68,7 @@ pub trait Conversation: Send {
 }
 
 /// Limits of one connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketLimits {
     /// The greatest message, in bytes; 16 MiB. Above it the connection is closed with 1009, before anything is
     /// allocated for it.

@@ -17,8 +17,10 @@ pub use entropy::{SystemEntropy, correlation_id};
 pub use handle::{ConnectionHandle, Names};
 
 /// One WebSocket channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WsxChannel {
+    /// The number that stays when it is renamed; 0 where nobody renames channels.
+    pub id: u64,
     /// Its name.
     pub name: Arc<str>,
     /// The path it is served on, percent-decoded; compared exactly.
@@ -48,6 +50,7 @@ impl WsxChannel {
     #[must_use]
     pub fn new(name: &str, path: &str, service: &str) -> Self {
         Self {
+            id: 0,
             name: name.into(),
             path: path.to_owned(),
             service: service.into(),

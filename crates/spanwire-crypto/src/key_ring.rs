@@ -55,6 +55,16 @@ impl KeyRing {
         Ok(Self::new(path, keys))
     }
 
+    /// A ring with a fresh key that is on no disk, for what need not be readable later. It cannot be rotated.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyRingError`] when no key can be made.
+    pub fn ephemeral() -> Result<Self, KeyRingError> {
+        let keys = Keys { newest: Arc::new(Key::generate()?), older: Vec::new() };
+        Ok(Self::new(PathBuf::new(), keys))
+    }
+
     /// Encrypts with the newest key. The result is a Fernet token: printable ASCII, about a third
     /// longer than the input and 100 bytes more.
     #[must_use]

@@ -67,7 +67,9 @@ impl CloseFrame {
         Self { code, reason: Cow::Owned(reason) }
     }
 
-    /// The server stops, or the channel was deleted.
+    /// What the client logged in with does not open the channel any more.
+    pub const NOT_LET_IN: Self = Self::new(CloseCode::POLICY, "Access was withdrawn");
+    /// The server stops, or the channel was deleted, switched off, or moved to another listener (wsx-protocol 1.5).
     pub const SHUTTING_DOWN: Self = Self::new(CloseCode::GOING_AWAY, "Server is shutting down");
     /// After a session-level refusal.
     pub const REFUSED: Self = Self::new(CloseCode::POLICY, "");

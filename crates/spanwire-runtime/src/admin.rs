@@ -1,83 +1,136 @@
-//! The admin listener: a small API under `/api/v1`, metrics and health.
+//! The server as the admin API sees it, and the listener's side of that API.
 //!
-//! Everything under `/api` needs the token of `admin.token` as a bearer token. `/metrics`, `/livez` and `/readyz` hold
-//! nothing secret and need none. Errors are problem details (RFC 9457).
+//! Every change of the configuration goes through [`Administration::change`], whoever asks for it: stored, put to work,
+//! told to those who watch, one at a time.
 
-mod connections;
-mod problem;
-mod services;
+mod backend;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, http::StatusCode};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde_json::json;
-use spanwire_channel::transport::{Body, HttpApp, Peer, response};
-use spanwire_crypto::Secret;
+use spanwire_admin::Applied;
+use spanwire_channel::clock;
+use spanwire_channel::transport::{Body, HttpApp, Peer};
+use spanwire_config::{Author, Configuration, Edit, EditError, Kind, Outcome, Revision};
+use spanwire_crypto::{KeyRing, Secret};
 use spanwire_protocol::Timestamp;
-use spanwire_protocol::admin::ServerInfo;
+use spanwire_protocol::admin::{Event, Reloaded};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use self::problem::ApiError;
 use crate::backend::Host;
-use crate::settings::{Profile, Settings};
+use crate::data::AddressFile;
+use crate::reconciler::Reconciler;
+use crate::settings::SettingsControl;
 
-/// What every handler reaches.
-pub(crate) struct AdminState {
+/// What administrators reach.
+pub(crate) struct Administration {
     pub(crate) host: Arc<Host>,
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) reconciler: Arc<Reconciler>,
+    pub(crate) settings: SettingsControl,
+    pub(crate) keys: Arc<KeyRing>,
     pub(crate) token: Secret,
-    pub(crate) name: String,
-    pub(crate) profile: Profile,
     pub(crate) started: Timestamp,
+    pub(crate) stop: CancellationToken,
+    pub(crate) addresses: AddressFile,
+    /// One change at a time, from the store to what runs.
+    pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
-impl AdminState {
-    pub(crate) fn new(
-        host: Arc<Host>,
-        token: Secret,
-        settings: &Settings,
-        started: Timestamp,
-    ) -> Self {
-        let profile = settings.effective_profile();
-        Self { host, token, name: settings.name.clone(), profile, started }
+impl Administration {
+    /// Makes a change and puts it to work. Runs to its end, also when nobody waits for it any more.
+    pub(crate) async fn change(
+        self: &Arc<Self>,
+        edits: Vec<Edit>,
+        author: Author,
+    ) -> Result<Applied, EditError> {
+        let this = Arc::clone(self);
+        let changed = tokio::spawn(async move {
+            let _one_at_a_time = this.changing.lock().await;
+            let own = Arc::clone(&this);
+            let work = move || own.change_now(edits, &author);
+            tokio::task::spawn_blocking(work).await
+        });
+        match changed.await {
+            Ok(Ok(result)) => result,
+            // It stands in the log why.
+            _ => Err(EditError::Store(spanwire_config::store::ConfigStoreError::Store(
+                "the change ended unexpectedly: see the log".to_owned(),
+            ))),
+        }
+    }
+
+    fn change_now(&self, edits: Vec<Edit>, author: &Author) -> Result<Applied, EditError> {
+        let now = clock::timestamp();
+        let built_in = |kind: Kind, name: &str| is_built_in(&self.host, kind, name);
+        let outcome = self.configuration.change(edits, author, now, &built_in)?;
+        let mut closed_connections = 0;
+        if let Some(number) = outcome.revision {
+            closed_connections = self.reconciler.apply(&outcome.after, &outcome.changes).closed;
+            self.addresses.write(&self.reconciler.addresses());
+            self.tell(number, &outcome, author, now);
+        }
+        Ok(Applied { outcome, closed_connections })
+    }
+
+    /// Writes a change to the log, and tells those who watch.
+    fn tell(&self, number: u64, outcome: &Outcome, author: &Author, now: Timestamp) {
+        for change in &outcome.changes {
+            let (kind, name, version) = (change.kind.as_str(), change.name(), change.version);
+            let action = match (&change.before, &change.after) {
+                (None, _) => "created",
+                (Some(_), None) => "deleted",
+                (Some(_), Some(_)) => "updated",
+            };
+            let Author { who, from, reason } = author;
+            tracing::info!(
+                revision = number,
+                kind,
+                name,
+                version,
+                action,
+                who,
+                from,
+                reason,
+                "configuration changed"
+            );
+        }
+        self.host.events.send(|| {
+            let Author { who, from, reason } = author.clone();
+            let changes = outcome.changes.clone();
+            let revision = Revision { number, at: now, who, from, reason, changes };
+            Event::Change(spanwire_admin::revision(revision, false))
+        });
+    }
+
+    /// Reads the settings again. Blocks.
+    pub(crate) fn reload_settings(&self) -> Result<Reloaded, Vec<String>> {
+        let reloaded = self.settings.reload(|settings| {
+            self.reconciler.set_settings(settings)?;
+            self.addresses.write(&self.reconciler.addresses());
+            Ok(())
+        })?;
+        let (changed, needs_restart) =
+            (reloaded.changed.join(", "), reloaded.needs_restart.join(", "));
+        tracing::info!(changed, needs_restart, "settings were read again");
+        Ok(reloaded)
     }
 }
 
-type Shared = State<Arc<AdminState>>;
-
-/// The application behind the admin listener.
-pub(crate) struct AdminApp {
-    router: Router,
+/// Whether something exists without being stored.
+pub(crate) fn is_built_in(host: &Host, kind: Kind, name: &str) -> bool {
+    matches!(kind, Kind::Service | Kind::WsxGateway) && host.ports.registry().is_compiled_in(name)
 }
 
+/// The application behind the admin listener.
+pub(crate) struct AdminApp(Router);
+
 impl AdminApp {
-    pub(crate) fn new(state: Arc<AdminState>) -> Self {
-        let api = Router::new()
-            .route("/server", get(server))
-            .route("/services", get(services::list))
-            .route("/services/{name}/invoke", post(services::invoke))
-            .route("/connections", get(connections::list))
-            .route("/connections/{id}", get(connections::show).delete(connections::disconnect))
-            .route("/connections/{id}/invoke", post(connections::invoke))
-            .route("/connection-history", get(connections::history))
-            .fallback(not_found)
-            .method_not_allowed_fallback(method_not_allowed)
-            .layer(middleware::from_fn_with_state(Arc::clone(&state), authenticate));
-        let router = Router::new()
-            .nest("/api/v1", api)
-            .route("/metrics", get(metrics))
-            .route("/livez", get(async || Json(json!({"status": "ok"}))))
-            .route("/readyz", get(ready))
-            .fallback(not_found)
-            .with_state(state);
-        Self { router }
+    pub(crate) fn new(administration: Arc<Administration>) -> Self {
+        Self(spanwire_admin::router(Arc::new(backend::AdminBackend(administration))))
     }
 }
 
@@ -85,78 +138,18 @@ impl HttpApp for AdminApp {
     async fn handle(
         &self,
         request: axum::http::Request<Incoming>,
-        _: Peer,
+        peer: Peer,
     ) -> axum::http::Response<Body> {
-        let request = request.map(axum::body::Body::new);
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert::<SocketAddr>(peer.address);
         // The router cannot fail: every error of it is a response.
-        let Ok(answer) = self.router.clone().oneshot(request).await;
-        let (parts, body) = answer.into_parts();
-        match Limited::new(body, MAX_ANSWER).collect().await {
-            Ok(body) => {
-                let mut answer =
-                    axum::http::Response::from_parts(parts, Body::new(body.to_bytes()));
-                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                answer
-            }
-            Err(_) => response::error(StatusCode::INTERNAL_SERVER_ERROR, "the answer is too large"),
-        }
+        let Ok(answer) = self.0.clone().oneshot(request).await;
+        answer.map(Body::stream)
     }
 }
 
-/// No answer of the API comes near this.
-const MAX_ANSWER: usize = 256 * 1024 * 1024;
-
-async fn authenticate(State(state): Shared, request: Request, next: Next) -> Response {
-    let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = token.and_then(|value| value.split_once(' '));
-    let right = token.is_some_and(|(scheme, token)| {
-        scheme.eq_ignore_ascii_case("bearer") && state.token.matches(token.trim())
-    });
-    if right {
-        return next.run(request).await;
+impl std::fmt::Debug for Administration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Administration").finish_non_exhaustive()
     }
-    state.host.metrics.count("spanwire_refusals_total", &[("reason", "admin-token")]);
-    ApiError::unauthorized().into_response()
-}
-
-async fn server(State(state): Shared) -> Json<ServerInfo> {
-    Json(ServerInfo {
-        name: state.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        profile: state.profile.as_str().to_owned(),
-        host: String::new(),
-        start_time: state.started,
-        current_time: spanwire_channel::clock::timestamp(),
-        listen: String::new(),
-        connections: state.host.connections.count(),
-        revision: 0,
-        objects: 0,
-        failed_objects: 0,
-        state_hash: String::new(),
-    })
-}
-
-async fn metrics(State(state): Shared) -> impl IntoResponse {
-    #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-    state.host.metrics.queue_bytes.set(state.host.connections.queue_bytes() as f64);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.host.metrics.render())
-}
-
-async fn ready(State(state): Shared) -> Response {
-    match state.host.readiness.check() {
-        Ok(()) => Json(json!({"status": "ok"})).into_response(),
-        Err(why) => {
-            let body = Json(json!({"status": "unavailable", "reason": why}));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
-        }
-    }
-}
-
-async fn not_found() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "there is nothing at this path; the API is under /api/v1")
-}
-
-async fn method_not_allowed() -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer this method")
 }

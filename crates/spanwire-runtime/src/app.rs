@@ -4,39 +4,35 @@
 //! readiness off, no new connections, running calls finish, close 1001, store.
 
 mod builder;
-mod listeners;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use spanwire_channel::clock;
-use spanwire_channel::server::ChannelServer;
+use spanwire_protocol::admin::Reloaded;
 use spanwire_service::Connections;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use self::builder::AppBuilder;
+pub use self::signals::{ReloadSignal, StopSignal};
+use crate::admin::Administration;
 use crate::backend::Host;
-use crate::data::DataFolder;
+use crate::data::{AddressFile, DataFolder};
+use crate::reconciler::{Reconciler, Tasks};
 
 /// A running server.
 #[derive(Debug)]
 pub struct App {
     host: Arc<Host>,
-    data: Option<DataFolder>,
+    reconciler: Arc<Reconciler>,
+    administration: Option<Arc<Administration>>,
+    address_file: AddressFile,
     welcome: Option<String>,
-    address: SocketAddr,
-    admin_address: Option<SocketAddr>,
-    channel_addresses: BTreeMap<String, SocketAddr>,
-    servers: Vec<Arc<ChannelServer>>,
-    stop: CancellationToken,
-    requests: TaskTracker,
-    connections: TaskTracker,
-    drain_timeout: Duration,
+    tasks: Tasks,
+    /// Holds the lock of the folder.
+    _data: Option<DataFolder>,
 }
 
 impl App {
@@ -49,25 +45,47 @@ impl App {
     /// Where channels and health are served.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.reconciler.addresses().main
     }
 
     /// Where the admin API is served; `None` without a data folder.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin_address
+        self.reconciler.addresses().admin
     }
 
     /// WebSocket channels with listeners of their own, by name.
     #[must_use]
-    pub fn channel_addresses(&self) -> &BTreeMap<String, SocketAddr> {
-        &self.channel_addresses
+    pub fn channel_addresses(&self) -> BTreeMap<String, SocketAddr> {
+        self.reconciler.addresses().channels.clone()
+    }
+
+    /// Reads the settings again, and puts to work what can be without a restart. Open connections stay.
+    ///
+    /// # Errors
+    /// Every mistake, or why the settings cannot be put to work; then nothing has changed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the reload.
+    pub async fn reload(&self) -> Result<Reloaded, Vec<String>> {
+        let Some(administration) = self.administration.clone() else {
+            return Err(vec!["a server without a data folder has no settings to read".to_owned()]);
+        };
+        let reload = tokio::task::spawn_blocking(move || administration.reload_settings());
+        reload.await.unwrap_or_else(|error| Err(vec![error.to_string()]))
     }
 
     /// The live connections.
     #[must_use]
     pub fn connections(&self) -> &dyn Connections {
         &*self.host.connections
+    }
+
+    /// Reads the settings again as [`App::reload`], and writes to the log what is wrong with them.
+    pub async fn reload_and_log(&self) {
+        for problem in self.reload().await.err().unwrap_or_default() {
+            tracing::error!(problem, "settings were not read again, the former ones stay");
+        }
     }
 
     /// What to print, once, when the data folder was made just now.
@@ -95,57 +113,26 @@ impl App {
     /// Dropping the future leaves the server stopping, without the bound.
     pub async fn shutdown(self) {
         tracing::info!("stopping");
-        let ends = clock::instant() + self.drain_timeout;
+        let drain_timeout = self.reconciler.settings().drain_timeout;
+        let ends = clock::instant() + drain_timeout;
         self.host.readiness.stopping.store(true, Ordering::Relaxed);
-        for server in &self.servers {
-            server.refuse_upgrades();
-        }
-        self.stop.cancel();
+        self.reconciler.refuse_upgrades();
+        self.tasks.stop.cancel();
         // Calls get most of the time, close handshakes the rest.
-        self.host.connections.drain(clock::instant() + self.drain_timeout.mul_f32(0.8));
-        self.requests.close();
-        self.connections.close();
+        self.host.connections.drain(clock::instant() + drain_timeout.mul_f32(0.8));
+        self.tasks.requests.close();
+        self.tasks.connections.close();
         let ended = async {
-            self.requests.wait().await;
-            self.connections.wait().await;
+            self.tasks.requests.wait().await;
+            self.tasks.connections.wait().await;
         };
         if tokio::time::timeout_at(ends.into(), ended).await.is_err() {
-            tracing::warn!(connections = self.connections.len(), "not everything ended in time");
+            tracing::warn!(
+                connections = self.tasks.connections.len(),
+                "not everything ended in time"
+            );
         }
-        if let Some(data) = &self.data {
-            data.forget_addresses();
-        }
+        self.address_file.forget();
         tracing::info!("stopped");
-    }
-}
-
-/// SIGTERM and SIGINT, from the moment it is installed.
-#[derive(Debug)]
-pub struct StopSignal {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignal {
-    /// Takes the signals over; they no longer end the process. Needs to be called within a runtime.
-    ///
-    /// # Errors
-    /// When the system refuses signal handlers.
-    pub fn install() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for one of them; returns at once if one came since the installation.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn received(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -19,7 +19,9 @@ use spanwire_store::{Health, KeyValue, Store};
 
 use self::peer::ClientPeer;
 use crate::connections::ConnectionTable;
+use crate::events::Events;
 use crate::hooks::Hooks;
+use crate::reconciler::Statuses;
 use crate::resolver::Resolver;
 use crate::security::{Definitions, Verdict};
 use crate::telemetry::Metrics;
@@ -33,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) resolver: Resolver,
     pub(crate) hooks: Hooks,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) events: Events,
+    pub(crate) statuses: Statuses,
 }
 
 /// What probes are told.
@@ -87,10 +91,10 @@ pub(crate) struct ChannelBackend(pub(crate) Arc<Host>);
 
 impl Backend for ChannelBackend {
     fn connect(&self, connection: ConnectionHandle) -> Box<dyn WsxPeer> {
-        let channel = &connection.channel().name;
-        self.0.metrics.count("spanwire_connections_opened_total", &[("channel", channel)]);
+        let channel = connection.channel();
+        self.0.metrics.count("spanwire_connections_opened_total", &[("channel", &*channel.name)]);
         let (id, address) = (connection.id(), connection.peer().address);
-        tracing::info!(connection = %id, channel = &**channel, %address, "new connection");
+        tracing::info!(connection = %id, channel = &*channel.name, %address, "new connection");
         self.0.connections.connected(&connection);
         Box::new(ClientPeer::new(Arc::clone(&self.0), connection))
     }

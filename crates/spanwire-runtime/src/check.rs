@@ -1,14 +1,15 @@
 //! `spanwire-server check`: everything that can be found out without starting.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spanwire_builtins as builtins;
-use spanwire_config::{Existing, Kind, ObjectSet, import};
+use spanwire_config::store::KeyValueConfigStore;
+use spanwire_config::{Configuration, Existing, Kind, ObjectSet, import};
 use spanwire_service::Registry;
 
 use crate::data::DataFolder;
 use crate::error::StartError;
-use crate::objects::StoredObjects;
 use crate::settings::{Settings, unsafe_defaults};
 use crate::wiring;
 
@@ -20,7 +21,9 @@ use crate::wiring;
 pub fn check(data: &Path, settings: &Settings, imports: &[PathBuf]) -> Result<String, StartError> {
     let mut objects = if data.join("secret.key").exists() {
         let data = DataFolder::open(data)?;
-        StoredObjects::load(&*data.store, &data.keys)?.set
+        let store = Arc::new(KeyValueConfigStore::new(data.store));
+        let stored = Configuration::open(store, data.keys).map_err(StartError::data)?;
+        stored.snapshot().objects().clone()
     } else {
         ObjectSet::new()
     };
@@ -34,9 +37,13 @@ pub fn check(data: &Path, settings: &Settings, imports: &[PathBuf]) -> Result<St
         let read = import(imports, &environment, Existing::new(&objects, &built_in));
         objects.apply(read.map_err(StartError::Objects)?.objects);
     }
-    wiring::register_services(&objects, &registry)?;
-    wiring::shared_routes(&objects, settings)?;
-    wiring::own_listeners(&objects, settings)?;
+    for object in objects.iter() {
+        wiring::check(object, &objects, settings).map_err(|problem| StartError::Object {
+            kind: object.kind().as_str(),
+            name: object.name(),
+            problem,
+        })?;
+    }
     let refused = unsafe_defaults(settings, &objects);
     if !refused.is_empty() {
         return Err(StartError::Settings(refused));

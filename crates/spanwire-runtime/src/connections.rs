@@ -5,11 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use spanwire_channel::clock;
 use spanwire_channel::websocket::{Ending, Side};
 use spanwire_channel::wsx::ConnectionHandle;
+use spanwire_channel::{clock, transport};
 use spanwire_protocol::admin::{
-    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, NameSource,
+    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, LastClose, NameSource,
+    UNKNOWN,
 };
 use spanwire_protocol::{CloseFrame, ConnectionId, Payload};
 use spanwire_service::{BoxFuture, ConnectionError, ConnectionFilter, Connections};
@@ -23,7 +24,42 @@ const HISTORY: usize = 1000;
 pub(crate) struct ConnectionTable {
     server_name: String,
     live: RwLock<HashMap<ConnectionId, Entry>>,
-    closed: Mutex<VecDeque<ClosedConnection>>,
+    closed: Mutex<Closed>,
+}
+
+/// Connections that ended.
+#[derive(Debug, Default)]
+struct Closed {
+    /// Newest first.
+    all: VecDeque<ClosedConnection>,
+    /// How the last connection of each client id ended, for those in `all`.
+    by_client: HashMap<String, (u64, LastClose)>,
+    count: u64,
+}
+
+impl Closed {
+    fn push(&mut self, closed: ClosedConnection) {
+        self.count += 1;
+        if !closed.ext_client_id.is_empty() {
+            let last = LastClose {
+                close_time: closed.close_time,
+                closed_by: closed.closed_by.clone(),
+                code: closed.code,
+                reason: closed.reason.clone(),
+            };
+            self.by_client.insert(closed.ext_client_id.clone(), (self.count, last));
+        }
+        self.all.push_front(closed);
+        if self.all.len() > HISTORY
+            && let Some(oldest) = self.all.pop_back()
+        {
+            let forgotten = self.count - HISTORY as u64;
+            let client = oldest.ext_client_id;
+            if self.by_client.get(&client).is_some_and(|(number, _)| *number <= forgotten) {
+                self.by_client.remove(&client);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -52,9 +88,9 @@ impl ConnectionTable {
         }
     }
 
-    /// Forgets a connection and remembers how it ended; tells whether it was logged in.
-    pub(crate) fn ended(&self, id: &ConnectionId, ending: &Ending) -> bool {
-        let Some(Entry { handle, logged_in }) = self.write().remove(id) else { return false };
+    /// Forgets a connection and remembers how it ended; `None` if it is not known.
+    pub(crate) fn ended(&self, id: &ConnectionId, ending: &Ending) -> Option<ClosedConnection> {
+        let Entry { handle, logged_in } = self.write().remove(id)?;
         let client = handle.client();
         let closed = ClosedConnection {
             pub_client_id: id.clone(),
@@ -69,17 +105,18 @@ impl ConnectionTable {
             code: ending.frame.code.0,
             reason: ending.frame.reason.to_string(),
         };
-        let mut history = self.history();
-        if history.len() >= HISTORY {
-            history.pop_back();
-        }
-        history.push_front(closed);
-        logged_in
+        self.history().push(closed.clone());
+        Some(closed)
+    }
+
+    /// Every connection, and whether its client is logged in.
+    pub(crate) fn handles(&self) -> Vec<(ConnectionHandle, bool)> {
+        self.read().values().map(|entry| (entry.handle.clone(), entry.logged_in)).collect()
     }
 
     /// The last connections that ended, newest first.
     pub(crate) fn closed(&self) -> Vec<ClosedConnection> {
-        self.history().iter().cloned().collect()
+        self.history().all.iter().cloned().collect()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -122,8 +159,14 @@ impl ConnectionTable {
 
     pub(crate) fn describe(&self, handle: &ConnectionHandle) -> ConnectionInfo {
         let (client, names, peer) = (handle.client(), handle.names(), handle.peer());
+        let principal = handle.principal();
+        let last_close = self.history().by_client.get(&client.id).map(|(_, last)| last.clone());
         ConnectionInfo {
-            state: ConnectionState::Established,
+            state: if handle.is_draining() {
+                ConnectionState::Draining
+            } else {
+                ConnectionState::Established
+            },
             pub_client_id: handle.id().clone(),
             ext_client_id: client.id.clone(),
             ext_client_name: client.name.clone(),
@@ -133,12 +176,19 @@ impl ConnectionTable {
                 .map(|(k, v)| (k.clone(), typed(v)))
                 .collect::<BTreeMap<_, _>>(),
             channel_name: handle.channel().name.to_string(),
-            security_name: handle.principal().security_name.to_string(),
-            username: handle.principal().username.to_string(),
+            security_name: principal.security_name.to_string(),
+            username: principal.username.to_string(),
             peer_address: peer.address.to_string(),
-            peer_address_source: AddressSource::Socket,
+            peer_address_source: match peer.source {
+                transport::AddressSource::Socket => AddressSource::Socket,
+                transport::AddressSource::ProxyProtocol => AddressSource::ProxyProtocol,
+                transport::AddressSource::Header => AddressSource::Header,
+            },
             peer_fqdn: names.peer.to_string(),
-            peer_fqdn_source: NameSource::Unknown,
+            peer_fqdn_source: match &*names.peer {
+                UNKNOWN => NameSource::Unknown,
+                _ => NameSource::Dns,
+            },
             peer_forwarded_for: handle.forwarded_for().map(str::to_owned),
             peer_forwarded_for_fqdn: names.forwarded_for.to_string(),
             local_address: peer.local.to_string(),
@@ -147,10 +197,10 @@ impl ConnectionTable {
             connection_time: handle.connected(),
             last_seen: handle.last_seen(),
             pings_missed: handle.pings_missed(),
-            ping_round_trip_ms: None,
-            in_flight: 0,
+            ping_round_trip_ms: handle.round_trip().map(|time| time.as_secs_f64() * 1e3),
+            in_flight: u32::try_from(handle.in_flight()).unwrap_or(u32::MAX),
             outgoing_queue_bytes: handle.queue_bytes() as u64,
-            last_close: None,
+            last_close,
             is_internal: false,
         }
     }
@@ -163,7 +213,7 @@ impl ConnectionTable {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn history(&self) -> MutexGuard<'_, VecDeque<ClosedConnection>> {
+    fn history(&self) -> MutexGuard<'_, Closed> {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

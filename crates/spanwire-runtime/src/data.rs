@@ -4,19 +4,20 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use spanwire_crypto::{KeyRing, Secret, random};
 use spanwire_store::{Options, Store};
 
 use crate::error::StartError;
+use crate::reconciler::Addresses;
 
 /// An open data folder. Its store holds the lock that keeps a second process out.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
     pub(crate) store: Arc<Store>,
-    pub(crate) keys: KeyRing,
+    pub(crate) keys: Arc<KeyRing>,
     pub(crate) admin_token: Secret,
 }
 
@@ -31,6 +32,7 @@ impl DataFolder {
         let store =
             Store::open(&path.join("store"), Options::default()).map_err(StartError::data)?;
         let keys = KeyRing::open_or_create(path.join(KEY_FILE)).map_err(StartError::data)?;
+        let keys = Arc::new(keys);
         let admin_token = open_or_create_token(&path.join(TOKEN_FILE))?;
         let folder = Self { path: path.to_owned(), store: Arc::new(store), keys, admin_token };
         folder.forget_addresses();
@@ -41,16 +43,56 @@ impl DataFolder {
         &self.path
     }
 
-    /// Says where the server listens; only once it is ready.
-    pub(crate) fn write_addresses(&self, addresses: &serde_json::Value) -> Result<(), StartError> {
-        replace(&self.path.join(LISTEN_FILE), addresses.to_string().as_bytes())
-            .map_err(StartError::data)
+    /// The file that says where the server listens.
+    pub(crate) fn address_file(&self) -> AddressFile {
+        AddressFile(Some(Arc::new((self.path.join(LISTEN_FILE), Mutex::new(State::Starting)))))
+    }
+
+    fn forget_addresses(&self) {
+        // There is nothing to forget at the first start.
+        let _ = fs::remove_file(self.path.join(LISTEN_FILE));
+    }
+}
+
+/// `listen.json`: there as long as the server is ready, and true. Without a data folder it does nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AddressFile(Option<Arc<(PathBuf, Mutex<State>)>>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Starting,
+    Ready(Addresses),
+    Stopped,
+}
+
+impl AddressFile {
+    /// Says for the first time where the server listens.
+    pub(crate) fn publish(&self, addresses: &Addresses) -> Result<(), StartError> {
+        let Some((path, state)) = self.0.as_deref() else { return Ok(()) };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State::Ready(addresses.clone());
+        replace(path, addresses.to_json().to_string().as_bytes()).map_err(StartError::data)
+    }
+
+    /// Says it again where it has changed.
+    pub(crate) fn write(&self, addresses: &Addresses) {
+        let Some((path, state)) = self.0.as_deref() else { return };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(&*state, State::Ready(known) if known != addresses) {
+            return;
+        }
+        *state = State::Ready(addresses.clone());
+        if let Err(error) = replace(path, addresses.to_json().to_string().as_bytes()) {
+            tracing::error!(%error, path = %path.display(), "the file of addresses cannot be written");
+        }
     }
 
     /// Addresses of a server that does not run would mislead scripts.
-    pub(crate) fn forget_addresses(&self) {
-        // There is nothing to forget at the first start.
-        let _ = fs::remove_file(self.path.join(LISTEN_FILE));
+    pub(crate) fn forget(&self) {
+        let Some((path, state)) = self.0.as_deref() else { return };
+        *state.lock().unwrap_or_else(PoisonError::into_inner) = State::Stopped;
+        // It may be gone already.
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -20,13 +20,14 @@
 //! | [`settings`] | `spanwire.toml`, `SPANWIRE_*`, and what they mean |
 //! | `data` | the data folder: keys, token, store, `listen.json` |
 //! | `check` | `spanwire-server check` |
-//! | `objects` | managed objects in the store, secrets encrypted |
-//! | `wiring` | managed objects as services, channels and routes |
+//! | `reconciler` | wanted against running: puts a configuration to work, touches only what differs |
+//! | `wiring` | one managed object as what runs it |
 //! | `backend` | the ports of the channels: logins, calls, connections |
 //! | `security` | credentials, and the throttling of wrong ones |
 //! | `connections` | live connections, and those that ended |
 //! | [`resolver`] | host names of clients, off the path of connections |
-//! | `admin` | the admin listener: API, metrics, health |
+//! | `admin` | the server as the admin API sees it; every change goes through it |
+//! | `events` | what happens, for those who watch |
 //! | [`telemetry`] | logs and metrics |
 
 mod admin;
@@ -37,15 +38,16 @@ mod connections;
 mod data;
 mod demo;
 mod error;
+mod events;
 mod hooks;
-mod objects;
+mod reconciler;
 pub mod resolver;
 mod security;
 pub mod settings;
 pub mod telemetry;
 mod wiring;
 
-pub use app::{App, AppBuilder, StopSignal};
+pub use app::{App, AppBuilder, ReloadSignal, StopSignal};
 pub use check::check;
 pub use error::StartError;
 pub use settings::{Profile, Settings};

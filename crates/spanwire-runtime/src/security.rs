@@ -2,12 +2,14 @@
 
 mod throttle;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use spanwire_channel::backend::Principal;
-use spanwire_config::ObjectSet;
+use spanwire_config::{ChangedObject, Kind, Object, Security};
 use spanwire_crypto::Secret;
 
 use self::throttle::Throttle;
@@ -25,8 +27,10 @@ pub(crate) enum Verdict {
 
 /// All security definitions.
 pub(crate) struct Definitions {
-    by_name: HashMap<String, Definition>,
+    by_name: RwLock<HashMap<String, Arc<Definition>>>,
     throttle: Throttle,
+    /// Counts states of credentials, so that no two are mistaken for each other.
+    states: AtomicU64,
 }
 
 struct Definition {
@@ -35,24 +39,82 @@ struct Definition {
     is_active: bool,
 }
 
+/// What a change of definitions means for those who logged in with them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CredentialChanges {
+    /// Whether there is any.
+    pub(crate) any: bool,
+    /// Former names with the new ones.
+    pub(crate) renamed: BTreeMap<String, String>,
+}
+
 /// Clients that reconnect at once, without limit, exist (wsx-protocol 7, trap 8): a refusal that takes a moment keeps
 /// them from turning that into a storm.
 const REFUSAL_DELAY: Duration = Duration::from_millis(1500);
 
 impl Definitions {
-    /// Delays begin after this many failures in a row. A definition without a password gets one that nobody knows.
-    pub(crate) fn new(objects: &ObjectSet, failures_before_delay: u32) -> Self {
-        let by_name = objects.all::<spanwire_config::Security>().map(|object| {
-            let password = object.password.as_ref().map(|password| password.reveal().to_owned());
-            let principal = Principal {
-                security_name: object.name.as_str().into(),
-                username: object.username.as_deref().unwrap_or_default().into(),
+    /// None yet. Delays begin after this many failures in a row.
+    pub(crate) fn new(failures_before_delay: u32) -> Self {
+        Self {
+            by_name: RwLock::default(),
+            throttle: Throttle::new(failures_before_delay),
+            states: AtomicU64::new(0),
+        }
+    }
+
+    /// After how many failures in a row delays begin.
+    pub(crate) fn set_failed_logins(&self, failures_before_delay: u32) {
+        self.throttle.set_free(failures_before_delay);
+    }
+
+    /// Takes over what has changed in the configuration.
+    pub(crate) fn apply(&self, changes: &[ChangedObject]) -> CredentialChanges {
+        let mut result = CredentialChanges::default();
+        let changes: Vec<_> =
+            changes.iter().filter(|change| change.kind == Kind::Security).collect();
+        if changes.is_empty() {
+            return result;
+        }
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        // All former names go first: two definitions may have swapped theirs.
+        let former: Vec<_> = changes
+            .iter()
+            .map(|change| change.before.as_ref().and_then(|it| by_name.remove(&it.name())))
+            .collect();
+        for (change, former) in changes.into_iter().zip(former) {
+            result.any = true;
+            let Some(Object::Security(object)) = change.after.as_deref() else { continue };
+            let before = change.before.as_ref().map(|it| it.name());
+            if let Some(before) = before.filter(|before| *before != object.name) {
+                result.renamed.insert(before, object.name.clone());
+            }
+            let same = match change.before.as_deref() {
+                Some(Object::Security(before)) => opens_the_same(before, object),
+                _ => false,
             };
-            // An empty secret matches nothing.
-            let password = Secret::new(password.unwrap_or_default());
-            (object.name.clone(), Definition { principal, password, is_active: object.is_active })
-        });
-        Self { by_name: by_name.collect(), throttle: Throttle::new(failures_before_delay) }
+            let state = former.filter(|_| same).map(|former| former.principal.credentials);
+            by_name.insert(object.name.clone(), Arc::new(self.definition(object, state)));
+        }
+        result
+    }
+
+    fn definition(&self, object: &Security, state: Option<u64>) -> Definition {
+        let password = object.password.as_ref().map(|password| password.reveal().to_owned());
+        let principal = Principal {
+            security_name: object.name.as_str().into(),
+            username: object.username.as_deref().unwrap_or_default().into(),
+            credentials: state.unwrap_or_else(|| self.states.fetch_add(1, Ordering::Relaxed) + 1),
+        };
+        // An empty secret matches nothing.
+        let password = Secret::new(password.unwrap_or_default());
+        Definition { principal, password, is_active: object.is_active }
+    }
+
+    /// Whether somebody who proved to be this could do so again.
+    pub(crate) fn is_current(&self, principal: &Principal) -> bool {
+        self.find(&principal.security_name).is_some_and(|known| {
+            known.is_active && known.principal.credentials == principal.credentials
+        })
     }
 
     /// Checks a user name and a password against one definition; an API key in a header comes without a user name.
@@ -67,9 +129,9 @@ impl Definitions {
         if self.throttle.is_blocked(key) {
             return Verdict::Throttled(REFUSAL_DELAY);
         }
-        let known = self.by_name.get(definition).filter(|known| known.is_active);
+        let known = self.find(definition).filter(|known| known.is_active);
         // Both parts are compared whatever the first says, so that time does not tell which was wrong.
-        let matches = known.is_some_and(|known| {
+        let matches = known.as_ref().is_some_and(|known| {
             let own = Secret::new(format!("u{}", known.principal.username));
             let user = username.is_none_or(|username| own.matches(&format!("u{username}")));
             user & known.password.matches(password)
@@ -83,11 +145,25 @@ impl Definitions {
             _ => Verdict::Refused(Duration::ZERO),
         }
     }
+
+    fn find(&self, name: &str) -> Option<Arc<Definition>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+/// Whether the same user name with the same password opens both.
+fn opens_the_same(before: &Security, after: &Security) -> bool {
+    before.r#type == after.r#type
+        && before.username == after.username
+        && before.password == after.password
+        && before.is_active == after.is_active
 }
 
 impl std::fmt::Debug for Definitions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Definitions").field("count", &self.by_name.len()).finish_non_exhaustive()
+        f.debug_struct("Definitions")
+            .field("count", &self.by_name.read().map_or(0, |all| all.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +177,47 @@ mod tests {
                     - {name: off, type: basic_auth, username: user1, password: secret1, is_active: false}\n";
         let nothing = spanwire_config::Existing::nothing();
         let import = spanwire_config::parse_str("test.yaml", text, &|_| None, nothing).unwrap();
-        Definitions::new(&import.objects.into_iter().collect(), 5)
+        let definitions = Definitions::new(5);
+        let changes: Vec<_> = import.objects.into_iter().map(|it| change(None, Some(it))).collect();
+        assert!(definitions.apply(&changes).any);
+        definitions
+    }
+
+    fn change(before: Option<Object>, after: Option<Object>) -> ChangedObject {
+        let (before, after) = (before.map(Arc::new), after.map(Arc::new));
+        ChangedObject { id: 1, kind: Kind::Security, version: 1, before, after }
+    }
+
+    fn object(name: &str, password: &str) -> Object {
+        let json = serde_json::json!({"name": name, "type": "basic_auth", "username": "user1", "password": password});
+        Object::from_json(Kind::Security, &json).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_logged_in_is_known_until_what_they_logged_in_with_changes() {
+        let definitions = definitions();
+        let Verdict::Accepted(mut principal) =
+            definitions.check("app1", Some("user1"), "secret1", from())
+        else {
+            panic!()
+        };
+        let apply = |before: &Object, after: Option<&Object>| {
+            definitions.apply(&[change(Some(before.clone()), after.cloned())])
+        };
+        let (first, renamed) = (object("app1", "secret1"), object("app2", "secret1"));
+        let changes = apply(&first, Some(&renamed));
+        assert_eq!(changes.renamed.get("app1").map(String::as_str), Some("app2"));
+        assert!(!definitions.is_current(&principal));
+        principal.security_name = "app2".into();
+        assert!(definitions.is_current(&principal), "a new name is no new password");
+        let other = object("app2", "secret2");
+        apply(&renamed, Some(&other));
+        assert!(!definitions.is_current(&principal));
+        apply(&other, Some(&renamed));
+        assert!(!definitions.is_current(&principal), "not even when it is changed back");
+        apply(&renamed, None);
+        assert!(!definitions.is_current(&principal));
+        assert!(!definitions.apply(&[]).any);
     }
 
     /// Stands for an API key that came in a header, without a user name.

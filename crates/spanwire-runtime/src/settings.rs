@@ -1,6 +1,7 @@
 //! Settings of a server: `spanwire.toml`, overlaid by `SPANWIRE_*` variables, overlaid by arguments.
 
 mod check;
+mod control;
 mod load;
 mod reference;
 
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use spanwire_channel::transport::LimitSettings;
 
 pub use check::unsafe_defaults;
-pub use load::{Overrides, load};
+pub(crate) use control::SettingsControl;
+pub use load::{Loaded, Overrides, Sources};
 pub use reference::{Setting, reference};
 
 /// What a server is set to. Every key has a default that is safe in production.

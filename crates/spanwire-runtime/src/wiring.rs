@@ -1,80 +1,55 @@
-//! Managed objects as services, channels and routes.
+//! One managed object as what runs it: a service, a WebSocket channel, a REST channel.
+//!
+//! Nothing is started here. What an object refers to is looked up in the configuration it belongs to.
 
-use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use spanwire_builtins::Gateway;
 use spanwire_channel::rest::{self, CorsPolicy, PathPattern};
-use spanwire_channel::server::Routes;
 use spanwire_channel::transport::TlsFiles;
 use spanwire_channel::websocket::{OriginPolicy, SocketLimits};
 use spanwire_channel::wsx::WsxChannel;
 use spanwire_config::{
-    DataFormat, HttpService, ObjectSet, ParamsPriority, RestChannel, Security, SecurityType,
-    UrlParamsPriority, WebSocketAddress, WebSocketChannel, WsxGateway,
+    DataFormat, HttpService, Object, ObjectSet, ParamsPriority, RestChannel, Security,
+    SecurityType, UrlParamsPriority, WebSocketAddress, WebSocketChannel, WsxGateway,
 };
 use spanwire_crypto::Secret;
 use spanwire_protocol::ServicePatterns;
 use spanwire_service::http::{Credentials, HttpClient};
-use spanwire_service::{Registry, Source};
+use spanwire_service::{PayloadService, Source};
 use spanwire_session::SessionConfig;
 
-use crate::error::StartError;
 use crate::settings::{Profile, Settings};
 
-/// A listener that some WebSocket channels have for themselves.
-#[derive(Debug)]
-pub(crate) struct OwnListener {
-    pub(crate) address: SocketAddr,
-    pub(crate) tls: Option<TlsFiles>,
-    pub(crate) channels: Vec<String>,
-    pub(crate) routes: Routes,
+/// A service that comes from the configuration.
+pub(crate) type Configured = (Source, Arc<dyn PayloadService>);
+
+/// A service behind HTTP. Services with the same `ca_file` can share a client, which `client` may give.
+pub(crate) fn http_service(
+    service: &HttpService,
+    objects: &ObjectSet,
+    client: &mut dyn FnMut(Option<&Path>) -> Result<HttpClient, String>,
+) -> Result<Configured, String> {
+    let client = client(service.ca_file.as_deref().map(Path::new))?;
+    let credentials = service.security_name.as_deref().and_then(|name| credentials(objects, name));
+    let backed = spanwire_service::http::HttpService::new(
+        client,
+        service.url.reveal(),
+        &service.method,
+        service.timeout,
+        credentials,
+    );
+    let backed = backed.map_err(|error| error.to_string())?;
+    Ok((Source::Http, Arc::new(backed)))
 }
 
-/// Channels of one address, each with its path and whether it wants TLS.
-type Group<'a> = Vec<(&'a WebSocketChannel, &'a str, bool)>;
-
-/// Registers HTTP-backed services and gateways.
-pub(crate) fn register_services(
-    objects: &ObjectSet,
-    registry: &Registry,
-) -> Result<(), StartError> {
-    let mut clients: BTreeMap<Option<String>, HttpClient> = BTreeMap::new();
-    for service in objects.all::<HttpService>().filter(|service| service.is_active) {
-        let unusable = |problem: String| StartError::Object {
-            kind: "service",
-            name: service.name.clone(),
-            problem,
-        };
-        let client = match clients.get(&service.ca_file) {
-            Some(client) => client.clone(),
-            None => {
-                let client = HttpClient::new(service.ca_file.as_deref().map(Path::new));
-                let client = client.map_err(|error| unusable(error.to_string()))?;
-                clients.insert(service.ca_file.clone(), client.clone());
-                client
-            }
-        };
-        let credentials =
-            service.security_name.as_deref().and_then(|name| credentials(objects, name));
-        let backed = spanwire_service::http::HttpService::new(
-            client,
-            service.url.reveal(),
-            &service.method,
-            service.timeout,
-            credentials,
-        );
-        let backed = backed.map_err(|error| unusable(error.to_string()))?;
-        registry.insert(&service.name, Source::Http, Arc::new(backed));
-    }
-    for gateway in objects.all::<WsxGateway>().filter(|gateway| gateway.is_active) {
-        let patterns = ServicePatterns::new(&gateway.services_allowed);
-        registry.insert(&gateway.name, Source::Builtin, Arc::new(Gateway::new(patterns)));
-    }
-    Ok(())
+/// A gateway.
+pub(crate) fn gateway(gateway: &WsxGateway) -> Configured {
+    let patterns = ServicePatterns::new(&gateway.services_allowed);
+    (Source::Builtin, Arc::new(Gateway::new(patterns)))
 }
 
 fn credentials(objects: &ObjectSet, name: &str) -> Option<Credentials> {
@@ -91,79 +66,91 @@ fn credentials(objects: &ObjectSet, name: &str) -> Option<Credentials> {
     })
 }
 
-/// The routes of the main listener.
-pub(crate) fn shared_routes(
-    objects: &ObjectSet,
-    settings: &Settings,
-) -> Result<Routes, StartError> {
-    let shared = objects.all::<WebSocketChannel>().filter_map(|channel| match &channel.address {
-        WebSocketAddress::Shared { path } => Some(websocket(channel, path, settings)),
-        WebSocketAddress::Own { .. } => None,
+/// Where a WebSocket channel is served.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// On the main listener.
+    Main,
+    /// On a listener of its own, which it may share with other channels of the same host and port.
+    Own {
+        /// As configured.
+        host: String,
+        /// As configured; 0 lets the system choose.
+        port: u16,
+        /// The channel, when the system chooses the port: each gets one for itself.
+        alone: Option<u64>,
+    },
+}
+
+/// A WebSocket channel, and what it wants of its listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub(crate) channel: Arc<WsxChannel>,
+    pub(crate) place: Place,
+    /// Whether the address says `wss`.
+    pub(crate) wants_tls: bool,
+    /// Certificate files of the channel itself.
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+/// A WebSocket channel.
+pub(crate) fn web_socket(id: u64, channel: &WebSocketChannel, settings: &Settings) -> Placed {
+    let (place, path, wants_tls) = match &channel.address {
+        WebSocketAddress::Shared { path } => (Place::Main, path, false),
+        WebSocketAddress::Own { tls, host, port, path } => {
+            let alone = (*port == 0).then_some(id);
+            (Place::Own { host: host.clone(), port: *port, alone }, path, *tls)
+        }
+    };
+    let tls = channel.tls_cert_file.as_ref().zip(channel.tls_key_file.as_ref());
+    let tls = tls.map(|(certificate, key)| TlsFiles {
+        certificate: PathBuf::from(certificate),
+        key: PathBuf::from(key),
     });
-    let rest = objects.all::<RestChannel>().map(|channel| rest(channel, objects, settings));
-    Ok(Routes::shared(shared, rest.collect::<Result<Vec<_>, _>>()?))
+    let channel = Arc::new(WsxChannel { id, ..websocket(channel, path, settings) });
+    Placed { channel, place, wants_tls, tls }
 }
 
-/// The listeners that WebSocket channels have for themselves; channels of one address share one.
-pub(crate) fn own_listeners(
-    objects: &ObjectSet,
-    settings: &Settings,
-) -> Result<Vec<OwnListener>, StartError> {
-    let mut groups: BTreeMap<(String, u16), Group<'_>> = BTreeMap::new();
-    let active = objects.all::<WebSocketChannel>().filter(|channel| channel.is_active);
-    for channel in active {
-        if let WebSocketAddress::Own { tls, host, port, path } = &channel.address {
-            // Each channel that asks for any port gets one of its own.
-            let host_key =
-                if *port == 0 { format!("{host} {}", channel.name) } else { host.clone() };
-            groups.entry((host_key, *port)).or_default().push((channel, path, *tls));
-        }
-    }
-    let mut listeners = Vec::new();
-    for ((host, port), group) in groups {
-        let host = host.split(' ').next().unwrap_or_default();
-        let names: Vec<String> = group.iter().map(|(channel, ..)| channel.name.clone()).collect();
-        let unusable = |problem: String| StartError::Object {
-            kind: "web_socket",
-            name: names.join(", "),
-            problem,
-        };
-        let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
-        let address =
-            address.ok_or_else(|| unusable(format!("`{host}` is no address of this machine")))?;
-        let files = group.iter().find_map(|(channel, ..)| tls_files(channel));
-        let wants_tls = group.iter().any(|(.., tls)| *tls);
-        let tls = match files {
-            Some(files) => Some(files),
-            None if wants_tls => main_tls(settings),
-            None => None,
-        };
-        if wants_tls && tls.is_none() {
-            tracing::warn!(
-                channels = names.join(", "),
-                "wss without certificate files: TLS must end at a proxy in front of this listener"
-            );
-        }
-        let channels = group.iter().map(|(channel, path, _)| websocket(channel, path, settings));
-        listeners.push(OwnListener {
-            address,
-            tls,
-            routes: Routes::wsx_only(channels),
-            channels: names,
-        });
-    }
-    Ok(listeners)
-}
-
-fn tls_files(channel: &WebSocketChannel) -> Option<TlsFiles> {
-    let (certificate, key) = (channel.tls_cert_file.as_ref()?, channel.tls_key_file.as_ref()?);
-    Some(TlsFiles { certificate: PathBuf::from(certificate), key: PathBuf::from(key) })
+/// The address that a host and a port stand for on this machine.
+pub(crate) fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
+    use std::net::ToSocketAddrs;
+    let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+    address.ok_or_else(|| format!("`{host}` is no address of this machine: correct the address"))
 }
 
 /// The certificate files of the main listener.
 pub(crate) fn main_tls(settings: &Settings) -> Option<TlsFiles> {
     let (certificate, key) = (settings.tls_certificate.clone()?, settings.tls_key.clone()?);
     Some(TlsFiles { certificate, key })
+}
+
+/// The certificate files of the admin listener.
+pub(crate) fn admin_tls(settings: &Settings) -> Option<TlsFiles> {
+    let files = settings.admin_tls_certificate.clone().zip(settings.admin_tls_key.clone());
+    files.map(|(certificate, key)| TlsFiles { certificate, key })
+}
+
+/// Whether an object can be put to work as far as that can be known without doing it.
+pub(crate) fn check(
+    object: &Object,
+    objects: &ObjectSet,
+    settings: &Settings,
+) -> Result<(), String> {
+    match object {
+        Object::Service(service) if service.is_active => {
+            let mut client =
+                |file: Option<&Path>| HttpClient::new(file).map_err(|error| error.to_string());
+            http_service(service, objects, &mut client).map(drop)
+        }
+        Object::ChannelRest(channel) => rest(channel, objects, settings).map(drop),
+        Object::WebSocket(channel) if channel.is_active => {
+            match web_socket(0, channel, settings).place {
+                Place::Main => Ok(()),
+                Place::Own { host, port, .. } => resolve(&host, port).map(drop),
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 fn websocket(channel: &WebSocketChannel, path: &str, settings: &Settings) -> WsxChannel {
@@ -203,29 +190,23 @@ fn websocket(channel: &WebSocketChannel, path: &str, settings: &Settings) -> Wsx
     }
 }
 
-fn rest(
+/// A REST channel.
+pub(crate) fn rest(
     channel: &RestChannel,
     objects: &ObjectSet,
     settings: &Settings,
-) -> Result<rest::RestChannel, StartError> {
-    let unusable = |problem: String| StartError::Object {
-        kind: "channel_rest",
-        name: channel.name.clone(),
-        problem,
-    };
+) -> Result<rest::RestChannel, String> {
     let path = PathPattern::parse(&channel.url_path, channel.match_slash)
-        .map_err(|e| unusable(e.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let method = match channel.method.as_str() {
         "" => None,
-        method => {
-            Some(method.parse().map_err(|_| unusable(format!("`{method}` is no HTTP method")))?)
-        }
+        method => Some(method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?),
     };
     let security = channel.security_name.as_deref().and_then(|name| objects.find::<Security>(name));
     let security = match (security, channel.security_name.as_deref()) {
         (None, None) => rest::Security::None,
         (None, Some(name)) => {
-            return Err(unusable(format!("there is no security definition '{name}'")));
+            return Err(format!("there is no security definition '{name}'"));
         }
         (Some(definition), _) => match definition.r#type {
             SecurityType::ApiKey => rest::Security::ApiKey { header: definition.header.clone() },

@@ -31,6 +31,8 @@ pub struct ConnectionFilter {
     pub peer_fqdn: Option<String>,
     /// The security definition it logged in with.
     pub security_name: Option<String>,
+    /// The user name it logged in with.
+    pub username: Option<String>,
     /// What the client said about itself; values compare by their text.
     pub attrs: std::collections::BTreeMap<String, serde_json::Value>,
 }
@@ -55,6 +57,7 @@ impl ConnectionFilter {
             && is(&self.ext_client_name, &connection.ext_client_name)
             && is(&self.peer_fqdn, &connection.peer_fqdn)
             && is(&self.security_name, &connection.security_name)
+            && is(&self.username, &connection.username)
             && (is(&self.peer_address, peer)
                 || peer.rsplit_once(':').is_some_and(|(ip, _)| is(&self.peer_address, ip)))
             && self.attrs.iter().all(|(key, wanted)| {

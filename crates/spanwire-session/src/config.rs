@@ -5,7 +5,7 @@ use std::time::Duration;
 use spanwire_protocol::limits;
 
 /// Times and limits of a server session. The defaults are those of wsx-protocol 1.4 and 3.1 and of DESIGN 10.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// How long a client may take to log in after the upgrade; 5 s. Then it is refused.
     pub new_token_wait_time: Duration,

@@ -26,7 +26,7 @@ mod io;
 mod tests;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spanwire_protocol::{ClientMessage, CloseFrame, Codec, CorrelationId, ServerMessage};
@@ -152,6 +152,15 @@ impl Session {
         }
     }
 
+    /// How long the last answered ping took; `None` before the first one.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        match &self.state {
+            State::Established(state) => state.round_trip(),
+            _ => None,
+        }
+    }
+
     /// How many calls run at this moment.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -161,8 +170,16 @@ impl Session {
         }
     }
 
-    /// Replaces times and limits; they hold from the next input on.
-    pub fn reconfigure(&mut self, config: SessionConfig) {
+    /// Replaces times and limits. Limits hold from the next input on; a time that is shorter now ends what runs
+    /// earlier, counted from this moment, and a longer one holds from its next start.
+    pub fn reconfigure(&mut self, config: SessionConfig, now: Now) {
+        match &mut self.state {
+            State::AwaitingLogin(state) => {
+                state.deadline = state.deadline.min(now.instant + config.new_token_wait_time);
+            }
+            State::Established(state) => state.reconfigure(&config, now),
+            State::Authenticating(_) | State::Closed => {}
+        }
         self.common.config = config;
     }
 }

@@ -24,10 +24,10 @@ impl Routes {
     /// The routes of the main listener: health, REST and WebSocket channels.
     #[must_use]
     pub fn shared(
-        wsx: impl IntoIterator<Item = WsxChannel>,
-        rest: impl IntoIterator<Item = RestChannel>,
+        wsx: impl IntoIterator<Item = impl Into<Arc<WsxChannel>>>,
+        rest: impl IntoIterator<Item = impl Into<Arc<RestChannel>>>,
     ) -> Self {
-        let mut rest: Vec<_> = rest.into_iter().map(Arc::new).collect();
+        let mut rest: Vec<Arc<RestChannel>> = rest.into_iter().map(Into::into).collect();
         rest.sort_by_key(|channel| {
             (channel.path.parameters(), usize::MAX - channel.path.as_str().len())
         });
@@ -36,9 +36,9 @@ impl Routes {
 
     /// The routes of a listener that one WebSocket channel has for itself.
     #[must_use]
-    pub fn wsx_only(wsx: impl IntoIterator<Item = WsxChannel>) -> Self {
-        let wsx =
-            wsx.into_iter().map(|channel| (channel.path.clone(), Arc::new(channel))).collect();
+    pub fn wsx_only(wsx: impl IntoIterator<Item = impl Into<Arc<WsxChannel>>>) -> Self {
+        let channels = wsx.into_iter().map(Into::into);
+        let wsx = channels.map(|channel| (channel.path.clone(), channel)).collect();
         Self { wsx, rest: None }
     }
 
@@ -57,6 +57,11 @@ impl Routes {
             self.wsx.get(&*decoded)
         });
         channel.filter(|channel| channel.is_active)
+    }
+
+    /// The WebSocket channel with this number, wherever it is now.
+    pub(crate) fn wsx_with(&self, id: u64) -> Option<&Arc<WsxChannel>> {
+        self.wsx.values().find(|channel| channel.id == id)
     }
 
     /// The active REST channels that answer a path, with any method.
@@ -99,7 +104,7 @@ mod tests {
             ..RestChannel::new(name, PathPattern::parse(path, false).unwrap(), "s")
         };
         let routes = Routes::shared(
-            [],
+            [] as [WsxChannel; 0],
             [
                 rest("any", "/c/{id}", None),
                 rest("new", "/c/new", Some(Method::GET)),

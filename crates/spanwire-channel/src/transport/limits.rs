@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 /// The limits of one address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitSettings {
     /// Open connections; 10,000.
     pub connections: u32,
@@ -33,9 +34,21 @@ impl Default for LimitSettings {
 
 /// Counts connections of each address.
 pub struct AddressLimits {
-    settings: LimitSettings,
+    current: ArcSwap<Current>,
     open: Mutex<Open>,
+}
+
+/// The limits in force, and the counts that belong to them.
+struct Current {
+    settings: LimitSettings,
     rate: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Current {
+    fn new(settings: LimitSettings) -> Self {
+        let rate = NonZeroU32::new(settings.handshakes_per_second).unwrap_or(NonZeroU32::MIN);
+        Self { settings, rate: RateLimiter::keyed(Quota::per_second(rate)) }
+    }
 }
 
 #[derive(Default)]
@@ -79,9 +92,17 @@ impl AddressLimits {
     /// Nobody has a connection yet.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Arc<Self> {
-        let rate = NonZeroU32::new(settings.handshakes_per_second).unwrap_or(NonZeroU32::MIN);
-        let rate = RateLimiter::keyed(Quota::per_second(rate));
-        Arc::new(Self { settings, open: Mutex::default(), rate })
+        Arc::new(Self {
+            current: ArcSwap::from_pointee(Current::new(settings)),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Replaces the limits. Open connections keep their places; whoever is above a lower limit gets no new ones.
+    pub fn set(&self, settings: LimitSettings) {
+        if self.current.load().settings != settings {
+            self.current.store(Arc::new(Current::new(settings)));
+        }
     }
 
     /// Takes a place for a connection of a trusted proxy, which stands for many clients: only the total counts. Their
@@ -103,25 +124,26 @@ impl AddressLimits {
             IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
             v4 @ IpAddr::V4(_) => v4,
         };
-        let exempt = self.settings.loopback_exempt && is_loopback(address);
+        let exempt = self.current.load().settings.loopback_exempt && is_loopback(address);
         self.take(address, exempt)
     }
 
     fn take(self: &Arc<Self>, address: IpAddr, exempt: bool) -> Result<Place, Refused> {
-        if !exempt && self.rate.check_key(&address).is_err() {
+        let current = self.current.load();
+        if !exempt && current.rate.check_key(&address).is_err() {
             return Err(Refused::Rate);
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.since_cleaning += 1;
         if open.since_cleaning >= CLEAN_EVERY {
             open.since_cleaning = 0;
-            self.rate.retain_recent();
+            current.rate.retain_recent();
         }
-        if open.total >= self.settings.total_connections {
+        if open.total >= current.settings.total_connections {
             return Err(Refused::Total);
         }
         let own = open.by_address.entry(address).or_default();
-        if !exempt && *own >= self.settings.connections {
+        if !exempt && *own >= current.settings.connections {
             return Err(Refused::Connections);
         }
         *own += 1;
@@ -145,7 +167,9 @@ impl Drop for Place {
 
 impl std::fmt::Debug for AddressLimits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AddressLimits").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("AddressLimits")
+            .field("settings", &self.current.load().settings)
+            .finish_non_exhaustive()
     }
 }
 

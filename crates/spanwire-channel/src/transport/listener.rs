@@ -6,6 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{HOST, UPGRADE};
@@ -25,7 +26,7 @@ use super::proxy_protocol::{self, Announced};
 use super::response::{self, Body};
 use super::stream::Tcp;
 use super::tls::{RELOAD_EVERY, Tls, TlsError, TlsFiles};
-use super::{Peer, Stream, TrustedProxies};
+use super::{AddressSource, Peer, Stream, TrustedProxies};
 
 /// What answers requests. An upgrade is part of an answer: see [`upgrade`](crate::websocket::upgrade).
 pub trait HttpApp: Send + Sync + 'static {
@@ -93,8 +94,41 @@ impl ListenerSettings {
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
-    settings: Arc<ListenerSettings>,
-    tls: Option<Tls>,
+    control: ListenerControl,
+}
+
+/// Changes how a listener works while it accepts. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct ListenerControl(Arc<Control>);
+
+#[derive(Debug)]
+struct Control {
+    settings: ArcSwap<ListenerSettings>,
+    tls: ArcSwapOption<Tls>,
+}
+
+impl ListenerControl {
+    fn new(settings: ListenerSettings) -> Result<Self, TlsError> {
+        let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
+        let settings = ArcSwap::from_pointee(settings);
+        Ok(Self(Arc::new(Control { settings, tls: ArcSwapOption::new(tls) })))
+    }
+
+    /// Works like this for connections from now on. Open ones keep what they started with.
+    ///
+    /// # Errors
+    /// When certificate files are unusable; then nothing changes.
+    pub fn update(&self, settings: ListenerSettings) -> Result<(), TlsError> {
+        let current = self.0.tls.load_full();
+        let tls = match (&settings.tls, current) {
+            (Some(files), Some(current)) if current.files() == files => Some(current),
+            (Some(files), _) => Some(Arc::new(Tls::open(files.clone())?)),
+            (None, _) => None,
+        };
+        self.0.tls.store(tls);
+        self.0.settings.store(Arc::new(settings));
+        Ok(())
+    }
 }
 
 impl Listener {
@@ -103,7 +137,7 @@ impl Listener {
     /// # Errors
     /// When the address cannot be bound, or certificate files are unusable.
     pub fn bind(address: SocketAddr, settings: ListenerSettings) -> Result<Self, BindError> {
-        let tls = settings.tls.clone().map(Tls::open).transpose()?;
+        let control = ListenerControl::new(settings)?;
         let bind = || {
             let socket =
                 if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -112,7 +146,13 @@ impl Listener {
             socket.listen(BACKLOG)
         };
         let socket = bind().map_err(|source| BindError::Address { address, source })?;
-        Ok(Self { socket, settings: Arc::new(settings), tls })
+        Ok(Self { socket, control })
+    }
+
+    /// What changes the listener once it accepts.
+    #[must_use]
+    pub fn control(&self) -> ListenerControl {
+        self.control.clone()
     }
 
     /// The address that was bound.
@@ -127,18 +167,13 @@ impl Listener {
     ///
     /// # Cancel safety
     /// Dropping the future stops accepting and leaves requests under way to `tasks`.
-    pub async fn serve(
-        mut self,
-        app: Arc<impl HttpApp>,
-        stop: CancellationToken,
-        tasks: TaskTracker,
-    ) {
+    pub async fn serve(self, app: Arc<impl HttpApp>, stop: CancellationToken, tasks: TaskTracker) {
         let mut reload = tokio::time::interval(RELOAD_EVERY);
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = reload.tick(), if self.tls.is_some() => {
-                    if let Some(tls) = &mut self.tls {
+                _ = reload.tick() => {
+                    if let Some(tls) = &*self.control.0.tls.load() {
                         tls.reload_if_changed();
                     }
                     continue;
@@ -149,7 +184,7 @@ impl Listener {
                 Ok((stream, address)) => self.start(stream, address, &app, &stop, &tasks),
                 Err(error) => {
                     // Out of descriptors, most likely: the ones that are open keep being served.
-                    self.settings.observer.refused("accept-failed");
+                    self.control.0.settings.load().observer.refused("accept-failed");
                     tracing::warn!(%error, "cannot accept connections for a moment");
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
@@ -165,7 +200,7 @@ impl Listener {
         stop: &CancellationToken,
         tasks: &TaskTracker,
     ) {
-        let settings = &self.settings;
+        let settings = self.control.0.settings.load_full();
         let proxied = settings.proxy_protocol && settings.trusted_proxies.contains(address.ip());
         // Behind a proxy that announces clients, the place is taken once the client is known.
         let place = if proxied {
@@ -182,8 +217,8 @@ impl Listener {
             }
         };
         let connection = Connection {
-            settings: Arc::clone(settings),
-            acceptor: self.tls.as_ref().map(Tls::acceptor),
+            acceptor: self.control.0.tls.load().as_ref().map(|tls| tls.acceptor()),
+            settings,
             app: Arc::clone(app),
             stop: stop.clone(),
         };
@@ -242,8 +277,12 @@ impl<A: HttpApp> Connection<A> {
         place: Option<Place>,
     ) -> Result<(Stream, Peer, Place), Handshake> {
         stream.set_nodelay(true)?;
-        let mut peer =
-            Peer { address, local: stream.local_addr()?, is_tls: self.acceptor.is_some() };
+        let mut peer = Peer {
+            address,
+            local: stream.local_addr()?,
+            is_tls: self.acceptor.is_some(),
+            source: AddressSource::Socket,
+        };
         let mut ahead = Bytes::new();
         let place = if let Some(place) = place {
             place
@@ -252,6 +291,7 @@ impl<A: HttpApp> Connection<A> {
             ahead = rest;
             if let Announced::Addresses(source, _) = announced {
                 peer.address = source;
+                peer.source = AddressSource::ProxyProtocol;
             }
             let place = self.settings.limits.enter(peer.address.ip());
             place.map_err(|refused| Handshake::Refused(refused.as_str()))?
@@ -273,6 +313,9 @@ impl<A: HttpApp> Connection<A> {
             let announced = settings.trusted_proxies.client(peer.address, request.headers());
             let is_behind_proxy = announced != peer.address;
             peer.address = announced;
+            if is_behind_proxy {
+                peer.source = AddressSource::Header;
+            }
             // An upgraded connection keeps its places for as long as it lives: behind a proxy also the client's own.
             let mut places = Places(Arc::clone(&place), None);
             let mut refused = None;

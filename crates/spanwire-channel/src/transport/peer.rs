@@ -16,6 +16,19 @@ pub struct Peer {
     pub local: SocketAddr,
     /// Whether the connection itself is TLS.
     pub is_tls: bool,
+    /// Who told `address`.
+    pub source: AddressSource,
+}
+
+/// Who told the address of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressSource {
+    /// The TCP connection itself.
+    Socket,
+    /// A PROXY protocol header of a trusted proxy.
+    ProxyProtocol,
+    /// `Forwarded` or `X-Forwarded-For` of a trusted proxy.
+    Header,
 }
 
 /// The addresses whose word about clients is taken.

@@ -1,7 +1,7 @@
 //! TLS by rustls, with certificate files that reload when they change. Open sockets keep what they started with.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -61,7 +61,7 @@ pub(crate) struct Tls {
     acceptor: TlsAcceptor,
     current: Arc<Current>,
     files: TlsFiles,
-    loaded: Option<(SystemTime, SystemTime)>,
+    loaded: Mutex<Option<(SystemTime, SystemTime)>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl ResolvesServerCert for Current {
 impl Tls {
     /// Loads the files: TLS 1.2 and 1.3, `http/1.1`.
     pub(crate) fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let loaded = modified(&files);
+        let loaded = Mutex::new(modified(&files));
         let current = Arc::new(Current(ArcSwap::from_pointee(load(&files)?)));
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -87,17 +87,22 @@ impl Tls {
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), current, files, loaded })
     }
 
+    pub(crate) fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         self.acceptor.clone()
     }
 
     /// Takes the files again when they changed. Unusable files are reported and the old certificate stays.
-    pub(crate) fn reload_if_changed(&mut self) {
+    pub(crate) fn reload_if_changed(&self) {
         let found = modified(&self.files);
-        if found.is_none() || found == self.loaded {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.is_none() || found == *loaded {
             return;
         }
-        self.loaded = found;
+        *loaded = found;
         let path = self.files.certificate.display();
         match load(&self.files) {
             Ok(key) => {
@@ -153,17 +158,17 @@ mod tests {
     fn files_are_taken_again_when_they_change_and_only_when_usable() {
         let dir = tempfile::tempdir().unwrap();
         let files = write(dir.path(), "a.test");
-        let mut tls = Tls::open(files.clone()).unwrap();
+        let tls = Tls::open(files.clone()).unwrap();
         let first = tls.current.0.load_full();
         tls.reload_if_changed();
         assert!(Arc::ptr_eq(&first, &tls.current.0.load_full()));
         write(dir.path(), "b.test");
-        tls.loaded = None;
+        *tls.loaded.lock().unwrap() = None;
         tls.reload_if_changed();
         let second = tls.current.0.load_full();
         assert!(first.cert != second.cert);
         std::fs::write(&files.key, "nonsense").unwrap();
-        tls.loaded = None;
+        *tls.loaded.lock().unwrap() = None;
         tls.reload_if_changed();
         assert!(Arc::ptr_eq(&second, &tls.current.0.load_full()));
     }

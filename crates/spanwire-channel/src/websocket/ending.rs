@@ -54,9 +54,7 @@ pub(super) fn violation(error: &tungstenite::Error) -> Option<CloseFrame> {
     use tungstenite::error::{CapacityError, ProtocolError};
     match error {
         Error::Utf8(_) => Some(CloseFrame::new(CloseCode::INVALID_DATA, "Invalid UTF-8 bytes")),
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-            Some(CloseFrame::new(CloseCode::TOO_BIG, "Message is too big"))
-        }
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(too_big()),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(error) => {
             Some(CloseFrame::with_reason(CloseCode::PROTOCOL, error.to_string()))
@@ -70,4 +68,8 @@ pub(super) fn to_wire(frame: &CloseFrame) -> tungstenite::protocol::CloseFrame {
         code: WireCode::from(frame.code.0),
         reason: (&*frame.reason).into(),
     }
+}
+/// For a message above the limit.
+pub(super) fn too_big() -> CloseFrame {
+    CloseFrame::new(CloseCode::TOO_BIG, "Message is too big")
 }

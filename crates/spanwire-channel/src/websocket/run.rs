@@ -20,7 +20,7 @@ use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 
-use super::ending::{to_wire, violation};
+use super::ending::{to_wire, too_big, violation};
 use super::{Action, Conversation, Ending, Message, SocketLimits};
 use crate::transport::Stream;
 
@@ -140,6 +140,11 @@ impl Driver {
                         .unwrap_or_else(|| Ending::by_peer(frame.as_ref())));
                 }
                 Ok(_) if self.closing.is_some() => {}
+                // The library keeps to the limit that the connection began with.
+                Ok(message) if message.len() > self.limits.max_message_size => {
+                    self.close(too_big());
+                    return Err(self.closing.take().unwrap_or_else(|| Ending::lost(None)));
+                }
                 Ok(tungstenite::Message::Text(text)) => {
                     conversation.handle_message(Message::Text(text.into()));
                 }
@@ -195,6 +200,7 @@ impl Driver {
                     self.queue(tungstenite::Message::Binary(bytes))
                 }
                 Action::Ping(payload) => self.queue(tungstenite::Message::Ping(payload)),
+                Action::Limit(limits) => self.limits = *limits,
                 Action::Trust => self.socket.get_mut().set_read_allowance(None),
                 Action::Close(frame) => self.close(frame),
             }

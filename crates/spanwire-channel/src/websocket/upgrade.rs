@@ -32,7 +32,7 @@ pub struct Upgrade {
 }
 
 /// Which browsers may connect.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OriginPolicy {
     allowed: Vec<String>,
 }
@@ -49,21 +49,50 @@ impl OriginPolicy {
     /// Whether a request with these headers may be upgraded (DESIGN 5.4). Programs send no `Origin`; browsers always
     /// do, and pages cannot forge it.
     #[must_use]
-    pub fn allows(&self, headers: &HeaderMap) -> bool {
-        let mut origins = headers.get_all(ORIGIN).iter();
-        let Some(origin) = origins.next() else { return true };
-        let (Ok(origin), None) = (origin.to_str(), origins.next()) else { return false };
-        let origin = origin.to_ascii_lowercase();
-        if self.allowed.iter().any(|allowed| allowed == "*" || *allowed == origin) {
+    pub fn allows(&self, request: &RequestOrigin) -> bool {
+        let (origin, host) = match request {
+            RequestOrigin::Absent => return true,
+            RequestOrigin::Unreadable => return false,
+            RequestOrigin::Page { origin, host } => (origin, host),
+        };
+        if self.allowed.iter().any(|allowed| allowed == "*" || allowed == origin) {
             return true;
         }
-        let host =
-            headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_ascii_lowercase);
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let default_port = if matches!(scheme, "https" | "wss") { ":443" } else { ":80" };
         let strip =
             |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_owned();
-        host.is_some_and(|host| !authority.is_empty() && strip(&host) == strip(authority))
+        let host = host.as_ref();
+        host.is_some_and(|host| !authority.is_empty() && strip(host) == strip(authority))
+    }
+}
+
+/// Which browser page a request comes from, as far as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestOrigin {
+    /// No page: a program.
+    Absent,
+    /// This page, asking for this host; both in lower case.
+    Page {
+        /// The `Origin` header.
+        origin: String,
+        /// The `Host` header.
+        host: Option<String>,
+    },
+    /// Several origins, or none that is text.
+    Unreadable,
+}
+
+impl RequestOrigin {
+    /// Reads the headers of a request.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let Some(origin) = origins.next() else { return Self::Absent };
+        let (Ok(origin), None) = (origin.to_str(), origins.next()) else { return Self::Unreadable };
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.map(str::to_ascii_lowercase);
+        Self::Page { origin: origin.to_ascii_lowercase(), host }
     }
 }
 
@@ -99,7 +128,7 @@ impl Upgrade {
         }
         let accept_key = Self::accept_key(request)
             .ok_or_else(|| Box::new(response::last(StatusCode::BAD_REQUEST, "Bad request")))?;
-        if !origins.allows(headers) {
+        if !origins.allows(&RequestOrigin::of(headers)) {
             return Err(Box::new(response::last(StatusCode::FORBIDDEN, "Origin is not allowed")));
         }
         let offers = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
@@ -203,16 +232,18 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
-            assert_eq!(policy.allows(&headers), allowed, "{origin:?} at {host}");
+            assert_eq!(
+                policy.allows(&RequestOrigin::of(&headers)),
+                allowed,
+                "{origin:?} at {host}"
+            );
         }
         let mut twice = HeaderMap::new();
         twice.append(ORIGIN, "https://app.example.com".parse().unwrap());
         twice.append(ORIGIN, "https://evil.test".parse().unwrap());
-        assert!(!policy.allows(&twice));
-        assert!(OriginPolicy::new(["*".to_owned()]).allows(&{
-            let mut headers = HeaderMap::new();
-            headers.insert(ORIGIN, "null".parse().unwrap());
-            headers
-        }));
+        assert!(!policy.allows(&RequestOrigin::of(&twice)));
+        let mut null = HeaderMap::new();
+        null.insert(ORIGIN, "null".parse().unwrap());
+        assert!(OriginPolicy::new(["*".to_owned()]).allows(&RequestOrigin::of(&null)));
     }
 }

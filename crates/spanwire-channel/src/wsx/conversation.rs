@@ -19,7 +19,7 @@ use super::handle::ConnectionHandle;
 use super::mailbox::Command;
 use crate::backend::{BoxFuture, Principal, Traffic, WsxPeer};
 use crate::clock;
-use crate::websocket::{Action, Conversation, Ending, Message};
+use crate::websocket::{Action, Conversation, Ending, Message, SocketLimits};
 
 /// A text message that some clients define and that means nothing (wsx-protocol 1.4).
 const KEEP_ALIVE: &[u8] = b"zato-keep-alive-ping";
@@ -42,6 +42,8 @@ pub(crate) struct WsxConversation {
     timer: Pin<Box<Sleep>>,
     timer_at: Instant,
     action: Option<Action>,
+    /// New limits of the connection, until the loop takes them.
+    limits: Option<SocketLimits>,
     traffic: Traffic,
     /// The time of this turn: a clock is not read for each message.
     now: Option<Now>,
@@ -62,6 +64,7 @@ impl WsxConversation {
             timer: Box::pin(tokio::time::sleep_until(timer_at.into())),
             timer_at,
             action: None,
+            limits: None,
             traffic: Traffic::default(),
             now: None,
         }
@@ -122,7 +125,11 @@ impl WsxConversation {
             Command::Tell(data) => self.give(Input::Tell(data)),
             Command::Disconnect(frame) => self.give(Input::Disconnect(frame)),
             Command::Drain(until) => self.give(Input::Drain(until)),
-            Command::Reconfigure(config) => self.session.reconfigure(*config),
+            Command::Reconfigure(channel) => {
+                let now = self.now();
+                self.session.reconfigure(channel.session.clone(), now);
+                self.limits = Some(channel.socket.clone());
+            }
         }
     }
 
@@ -242,10 +249,12 @@ impl Conversation for WsxConversation {
         self.give(Input::Pong);
         let now = self.now();
         self.handle.seen(now.timestamp, self.session.pings_missed());
+        self.handle.set_round_trip(self.session.round_trip());
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, room: bool) {
         self.progress(cx, room);
+        self.handle.set_in_flight(self.session.in_flight());
         if self.traffic != Traffic::default() {
             self.peer.moved(std::mem::take(&mut self.traffic));
         }
@@ -253,7 +262,8 @@ impl Conversation for WsxConversation {
     }
 
     fn poll_action(&mut self) -> Option<Action> {
-        self.action.take().or_else(|| self.follow())
+        let limits = self.limits.take().map(|limits| Action::Limit(Box::new(limits)));
+        limits.or_else(|| self.action.take()).or_else(|| self.follow())
     }
 
     fn queue_changed(&mut self, bytes: usize) {

@@ -1,13 +1,15 @@
 //! One live connection, as the rest of the server sees it.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use hyper::HeaderMap;
 use spanwire_protocol::admin::UNKNOWN;
 use spanwire_protocol::codec::Dialect;
 use spanwire_protocol::{CloseFrame, ConnectionId, Payload, Timestamp};
-use spanwire_session::{AskError, Client, SessionConfig};
+use spanwire_session::{AskError, Client};
 use tokio::sync::oneshot;
 
 use super::WsxChannel;
@@ -15,6 +17,7 @@ use super::mailbox::{Command, Mailbox, Rejected};
 use crate::backend::Principal;
 use crate::clock;
 use crate::transport::Peer;
+use crate::websocket::upgrade::RequestOrigin;
 
 /// A live connection. Cloning shares it; it can outlive the connection, and then every wish fails.
 #[derive(Clone)]
@@ -22,14 +25,19 @@ pub struct ConnectionHandle(Arc<Shared>);
 
 struct Shared {
     id: ConnectionId,
-    channel: Arc<WsxChannel>,
+    channel: ArcSwap<WsxChannel>,
     peer: Peer,
+    origin: RequestOrigin,
     forwarded_for: Option<String>,
     dialect: Dialect,
     connected: Timestamp,
     last_seen: AtomicI64,
     pings_missed: AtomicU32,
+    /// In microseconds; 0 before the first one.
+    round_trip: AtomicU64,
+    in_flight: AtomicUsize,
     queue_bytes: AtomicUsize,
+    draining: AtomicBool,
     details: Mutex<Details>,
     /// Counts changes of `details`.
     version: AtomicU32,
@@ -57,22 +65,29 @@ impl ConnectionHandle {
         id: ConnectionId,
         channel: Arc<WsxChannel>,
         peer: Peer,
-        forwarded_for: Option<String>,
+        headers: &HeaderMap,
         dialect: Dialect,
     ) -> Self {
+        let forwarded_for = headers.get("x-forwarded-for");
+        let forwarded_for =
+            forwarded_for.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let connected = clock::timestamp();
         let names = Names { peer: UNKNOWN.into(), forwarded_for: UNKNOWN.into() };
         let principal = Principal::anonymous();
         Self(Arc::new(Shared {
             id,
-            channel,
+            channel: ArcSwap::new(channel),
             peer,
+            origin: RequestOrigin::of(headers),
             forwarded_for,
             dialect,
             connected,
             last_seen: AtomicI64::new(connected.as_microseconds()),
             pings_missed: AtomicU32::new(0),
+            round_trip: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
             queue_bytes: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
             details: Mutex::new(Details { client: Arc::default(), principal, names }),
             version: AtomicU32::new(0),
             mailbox: Mailbox::default(),
@@ -85,10 +100,16 @@ impl ConnectionHandle {
         &self.0.id
     }
 
-    /// The channel it came through.
+    /// The channel it came through, as it is now.
     #[must_use]
-    pub fn channel(&self) -> &Arc<WsxChannel> {
-        &self.0.channel
+    pub fn channel(&self) -> Arc<WsxChannel> {
+        self.0.channel.load_full()
+    }
+
+    /// Which browser page the connection belongs to.
+    #[must_use]
+    pub fn origin(&self) -> &RequestOrigin {
+        &self.0.origin
     }
 
     /// Its two ends.
@@ -125,6 +146,25 @@ impl ConnectionHandle {
     #[must_use]
     pub fn pings_missed(&self) -> u32 {
         self.0.pings_missed.load(Ordering::Relaxed)
+    }
+
+    /// How long the last answered ping took; `None` before the first one.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        let microseconds = self.0.round_trip.load(Ordering::Relaxed);
+        (microseconds > 0).then(|| Duration::from_micros(microseconds))
+    }
+
+    /// How many calls of the client run.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether it closes as soon as running calls have finished.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
     }
 
     /// How many bytes wait to be sent.
@@ -194,12 +234,22 @@ impl ConnectionHandle {
 
     /// Lets running calls finish until this moment, then closes with 1001.
     pub fn drain(&self, until: Instant) {
+        self.0.draining.store(true, Ordering::Relaxed);
         self.put_if_open(Command::Drain(until));
     }
 
-    /// Gives the session new times and limits.
-    pub fn reconfigure(&self, config: SessionConfig) {
-        self.put_if_open(Command::Reconfigure(Box::new(config)));
+    /// Makes it a connection of another channel, usually the same one with other settings. Names, service and hooks
+    /// hold at once, times and limits as soon as the connection takes its next turn.
+    pub fn reconfigure(&self, channel: Arc<WsxChannel>) {
+        self.0.channel.store(Arc::clone(&channel));
+        self.0.version.fetch_add(1, Ordering::Release);
+        self.put_if_open(Command::Reconfigure(channel));
+    }
+
+    /// Gives the credentials it logged in with another name.
+    pub fn rename_principal(&self, security_name: Arc<str>) {
+        self.details().principal.security_name = security_name;
+        self.0.version.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn set_client(&self, client: Client) {
@@ -221,6 +271,16 @@ impl ConnectionHandle {
         self.0.pings_missed.store(pings_missed, Ordering::Relaxed);
     }
 
+    pub(super) fn set_round_trip(&self, round_trip: Option<Duration>) {
+        let microseconds = round_trip.map_or(0, |time| time.as_micros().max(1));
+        let microseconds = u64::try_from(microseconds).unwrap_or(u64::MAX);
+        self.0.round_trip.store(microseconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_in_flight(&self, calls: usize) {
+        self.0.in_flight.store(calls, Ordering::Relaxed);
+    }
+
     pub(super) fn set_queue_bytes(&self, bytes: usize) {
         self.0.queue_bytes.store(bytes, Ordering::Relaxed);
     }
@@ -230,7 +290,8 @@ impl ConnectionHandle {
     }
 
     fn put(&self, command: Command) -> Result<(), Rejected> {
-        self.0.mailbox.put(command, self.0.channel.socket.outgoing_queue_size)
+        let limit = self.0.channel.load().socket.outgoing_queue_size;
+        self.0.mailbox.put(command, limit)
     }
 
     /// A connection that is over needs no closing and no settings.

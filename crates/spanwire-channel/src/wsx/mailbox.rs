@@ -1,14 +1,16 @@
 //! What the rest of the server wants of one connection, bounded, and costing nothing while it is empty.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use spanwire_protocol::{CloseFrame, Payload};
-use spanwire_session::{AskError, SessionConfig};
+use spanwire_session::AskError;
 use tokio::sync::oneshot;
+
+use super::WsxChannel;
 
 /// One wish.
 pub(super) enum Command {
@@ -16,7 +18,7 @@ pub(super) enum Command {
     Tell(Payload),
     Disconnect(CloseFrame),
     Drain(Instant),
-    Reconfigure(Box<SessionConfig>),
+    Reconfigure(Arc<WsxChannel>),
 }
 
 impl Command {

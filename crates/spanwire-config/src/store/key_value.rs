@@ -9,6 +9,8 @@
 //!
 //! Numbers in keys are 8 bytes, big-endian. A change is one batch, hence wholly there after a crash, or wholly not.
 
+mod unversioned;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -62,8 +64,13 @@ impl KeyValueConfigStore {
 
 impl ConfigStore for KeyValueConfigStore {
     fn load(&self) -> Result<StoredState, ConfigStoreError> {
-        let head = self.head()?;
-        let entries = self.store.scan(OBJECTS, &[]).map_err(failed)?;
+        let mut head = self.head()?;
+        let mut entries = self.store.scan(OBJECTS, &[]).map_err(failed)?;
+        if head.revision == 0 && !entries.is_empty() {
+            self.commit(&unversioned::adopt(&entries)?)?;
+            head = self.head()?;
+            entries = self.store.scan(OBJECTS, &[]).map_err(failed)?;
+        }
         let objects = entries.iter().map(|(_, value)| parse(value, "an object"));
         let objects = objects.collect::<Result<_, _>>()?;
         Ok(StoredState { head: head.revision, last_id: head.last_id, objects })
@@ -172,6 +179,24 @@ mod tests {
             let store = Store::open(&folder, Options::default()).unwrap();
             Box::new(KeyValueConfigStore::new(Arc::new(store)))
         });
+    }
+
+    #[test]
+    fn objects_from_before_there_was_a_history_begin_one() {
+        let store = Arc::new(MemoryStore::new());
+        let old =
+            br#"{"kind": "security", "object": {"name": "a", "password": {"encrypted": "x"}}}"#;
+        store.put(OBJECTS, &7_u64.to_be_bytes(), old).unwrap();
+        let old = br#"{"kind": "pubsub_subscription", "object": {"endpoint_name": "e", "topic_name": "/t"}}"#;
+        store.put(OBJECTS, &9_u64.to_be_bytes(), old).unwrap();
+        let configuration = KeyValueConfigStore::new(store);
+        let state = configuration.load().unwrap();
+        assert_eq!((state.head, state.last_id), (1, 9));
+        let names: Vec<_> = state.objects.iter().map(|it| (it.id, it.version, &*it.name)).collect();
+        assert_eq!(names, [(7, 1, "a"), (9, 1, "e//t")]);
+        assert_eq!(configuration.load().unwrap(), state);
+        assert_eq!(configuration.versions(7).unwrap(), state.objects[..1]);
+        assert!(configuration.revision(1).unwrap().unwrap().reason.is_some());
     }
 
     #[test]

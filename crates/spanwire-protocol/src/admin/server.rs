@@ -54,6 +54,8 @@ pub struct ServerInfo {
     pub failed_objects: usize,
     /// A hash of every object with its id and version, secrets left out: equal states have equal hashes.
     pub state_hash: String,
+    /// The same of what is put to work: equal to `state_hash` unless a change is being applied.
+    pub running_hash: String,
 }
 
 /// What a rotation of the key ring did.

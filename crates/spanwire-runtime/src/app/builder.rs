@@ -7,32 +7,39 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spanwire_channel::clock;
-use spanwire_config::{Existing, Import, Kind, Object, ObjectSet, Problem, import, parse_str};
-use spanwire_crypto::Secret;
+use spanwire_config::store::KeyValueConfigStore;
+use spanwire_config::{
+    Author, ChangedObject, Configuration, Edit, EditError, Existing, Import, Kind, Object,
+    ObjectSet, Problem, Snapshot, import, parse_str,
+};
+use spanwire_crypto::{KeyRing, Secret};
+use spanwire_protocol::Timestamp;
 use spanwire_service::{
     Connections, Context, PayloadService, Ports, Registry, Service, ServiceError, Source,
 };
-use spanwire_store::Store;
+use spanwire_store::{KeyValue, MemoryStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{App, listeners};
-use crate::admin::AdminState;
+use super::App;
+use crate::admin::{AdminApp, Administration, is_built_in};
 use crate::backend::{Host, Readiness};
 use crate::connections::ConnectionTable;
 use crate::data::DataFolder;
+use crate::demo;
 use crate::error::StartError;
+use crate::events::Events;
 use crate::hooks::Hooks;
-use crate::objects::StoredObjects;
+use crate::reconciler::{Doors, Reconciler, Statuses, Tasks};
 use crate::resolver::{Resolver, ReverseDns, SystemDns};
 use crate::security::Definitions;
-use crate::settings::Settings;
+use crate::settings::{Loaded, LogFormat, Settings, SettingsControl, Sources};
 use crate::telemetry::{Calls, Metrics};
-use crate::{demo, wiring};
 
 /// A server to be configured. Without a data folder it keeps nothing, and has no admin listener.
 pub struct AppBuilder {
-    settings: Settings,
+    settings: Loaded,
+    sources: Option<Sources>,
     data: Option<PathBuf>,
     imports: Vec<PathBuf>,
     texts: Vec<String>,
@@ -47,7 +54,15 @@ impl Default for AppBuilder {
         spanwire_builtins::register(&registry);
         let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
-            settings: Settings { listen: any_port, admin_listen: any_port, ..Settings::default() },
+            settings: Loaded {
+                settings: Settings {
+                    listen: any_port,
+                    admin_listen: any_port,
+                    ..Settings::default()
+                },
+                ..Loaded::default()
+            },
+            sources: None,
             data: None,
             imports: Vec::new(),
             texts: Vec::new(),
@@ -61,14 +76,31 @@ impl AppBuilder {
     /// Replaces all settings.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+        self.settings = Loaded { settings, ..Loaded::default() };
         self
+    }
+
+    /// Replaces all settings by those of a file, of variables and of arguments, which can be read again while the
+    /// server runs.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub fn sources(mut self, sources: Sources) -> Result<Self, StartError> {
+        self.settings = sources.load().map_err(StartError::Settings)?;
+        self.sources = Some(sources);
+        Ok(self)
+    }
+
+    /// How log lines are to look; see [`crate::telemetry::init_logging`].
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.settings.settings.log_format
     }
 
     /// Listens here; port 0 lets the system choose.
     #[must_use]
     pub fn listen(mut self, address: std::net::SocketAddr) -> Self {
-        self.settings.listen = address;
+        self.settings.settings.listen = address;
         self
     }
 
@@ -129,6 +161,9 @@ impl AppBuilder {
 
     /// Starts the server. When this returns it is ready.
     ///
+    /// An object that is stored and cannot be put to work now, such as a channel whose port is taken, is shown as
+    /// failed and tried again; one that comes with this start refuses it.
+    ///
     /// # Errors
     /// When anything is wrong; then nothing runs and no object was stored.
     ///
@@ -136,7 +171,7 @@ impl AppBuilder {
     /// Dropping the future stops the start; objects that were imported stay imported.
     pub async fn start(self) -> Result<App, StartError> {
         let started = clock::timestamp();
-        let Self { settings, data, imports, texts, registry, dns } = self;
+        let Self { settings, sources, data, imports, texts, registry, dns } = self;
         let data = match data {
             // Opening reads what is stored, which takes time with a large store.
             Some(path) => {
@@ -145,43 +180,174 @@ impl AppBuilder {
             }
             None => None,
         };
-        let mut stored = match &data {
-            Some(data) => StoredObjects::load(&*data.store, &data.keys)?,
-            None => StoredObjects::default(),
+        let tasks = Tasks {
+            stop: CancellationToken::new(),
+            requests: TaskTracker::new(),
+            connections: TaskTracker::new(),
         };
-        let demo = match &data {
-            Some(_) if stored.is_new() => Some(demo::create()?),
+        let host = host(&settings.settings, registry, dns, data.as_ref())?;
+        let doors = Doors::bind(Arc::clone(&host), &settings.settings, tasks.clone())?;
+        let reconciler = Reconciler::new(Arc::clone(&host), settings.settings.clone(), doors);
+        let reconciler = Arc::new(reconciler);
+        let mut bound = Bound { host, reconciler, data, settings, sources, started, tasks };
+        let inputs = Inputs { imports, texts };
+        // Reads files, resolves names and binds sockets.
+        let ready =
+            tokio::task::spawn_blocking(move || bound.prepare(&inputs).map(|it| (bound, it)));
+        let (bound, prepared) = ready.await.map_err(StartError::data)??;
+        bound.open(prepared)
+    }
+}
+
+/// What objects come with a start.
+struct Inputs {
+    imports: Vec<PathBuf>,
+    texts: Vec<String>,
+}
+
+/// A server whose main listener is bound, and that does not accept yet.
+struct Bound {
+    host: Arc<Host>,
+    reconciler: Arc<Reconciler>,
+    data: Option<DataFolder>,
+    settings: Loaded,
+    sources: Option<Sources>,
+    started: Timestamp,
+    tasks: Tasks,
+}
+
+/// A server whose objects are put to work and stored.
+struct Prepared {
+    administration: Option<Arc<Administration>>,
+    demo_password: Option<Secret>,
+}
+
+impl Bound {
+    /// Puts everything to work, and stores it only once all of that is well: what is stored is what can be started
+    /// with again.
+    fn prepare(&mut self, inputs: &Inputs) -> Result<Prepared, StartError> {
+        let configuration = Arc::new(self.configuration()?);
+        let base = configuration.snapshot();
+        let demo = match &self.data {
+            Some(_) if base.revision() == 0 => Some(demo::create()?),
             _ => None,
         };
-        let password = demo.as_ref().map(|demo| demo.password.clone());
-        let demo = demo.map(|demo| demo.objects);
-        let wanted = read_objects(&stored.set, demo, &texts, &imports, &registry)?;
-        let mut objects = stored.set.clone();
-        objects.apply(wanted.iter().cloned());
-        wiring::register_services(&objects, &registry)?;
-        let store = data.as_ref().map(|data| Arc::clone(&data.store));
-        let host = host(&settings, &objects, registry, dns, store)?;
-        let token = data.as_ref().map(|data| data.admin_token.clone());
-        let admin = token
-            .map(|token: Secret| AdminState::new(Arc::clone(&host), token, &settings, started));
-        let (stop, requests, connections) =
-            (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
-        let bound = listeners::bind(&settings, &objects, &host, admin, &connections)?;
+        let (demo, demo_password) = demo.map(|demo| (demo.objects, demo.password)).unzip();
+        let wanted = self.read_objects(&base, demo, inputs)?;
+        let names: Vec<_> = wanted.iter().map(|object| (object.kind(), object.name())).collect();
+        let edits: Vec<Edit> = wanted.into_iter().map(Edit::Apply).collect();
+        let author = Author::new("spanwire-server", start_of(inputs));
+        let built_in = |kind: Kind, name: &str| is_built_in(&self.host, kind, name);
+        let preview = configuration
+            .preview(edits.clone(), &author, self.started, &built_in)
+            .map_err(refused)?;
+        self.run(&preview.after, &names)?;
+        let administration = self.administration(&configuration)?;
+        let outcome =
+            configuration.change(edits, &author, self.started, &built_in).map_err(refused)?;
+        // Passwords that nobody knows are others than in the preview, and so is nothing else.
+        self.reconciler.apply(&outcome.after, &outcome.changes);
+        let (changed, all) = (outcome.changes.len(), outcome.after.objects().len());
+        tracing::info!(
+            changed,
+            all,
+            revision = outcome.after.revision(),
+            "managed objects applied"
+        );
+        Ok(Prepared { administration, demo_password })
+    }
 
-        // Everything that can be wrong was found by now: what is stored is what can be started with again.
-        if let Some(data) = &data {
-            let applied = stored.apply(wanted, &*data.store, &data.keys)?;
-            let (created, updated, unchanged) =
-                (applied.created, applied.updated, applied.unchanged);
-            tracing::info!(created, updated, unchanged, "managed objects applied");
+    fn configuration(&self) -> Result<Configuration, StartError> {
+        let (store, keys): (Arc<dyn KeyValue>, _) = match &self.data {
+            Some(data) => (Arc::clone(&data.store) as _, Arc::clone(&data.keys)),
+            None => (
+                Arc::new(MemoryStore::new()),
+                Arc::new(KeyRing::ephemeral().map_err(StartError::data)?),
+            ),
+        };
+        let store = Arc::new(KeyValueConfigStore::new(store));
+        Configuration::open(store, keys).map_err(StartError::data)
+    }
+
+    /// Puts all objects to work. Of those that were stored before, some may fail.
+    fn run(&self, target: &Arc<Snapshot>, new: &[(Kind, String)]) -> Result<(), StartError> {
+        let change = |object: &Arc<Object>| {
+            let meta = target.meta(object.kind(), &object.name())?;
+            let (id, version) = (meta.id, meta.version);
+            let after = Some(Arc::clone(object));
+            Some(ChangedObject { id, kind: object.kind(), version, before: None, after })
+        };
+        let all: Vec<_> = target.objects().iter().filter_map(change).collect();
+        let application = self.reconciler.apply(target, &all);
+        let failed = application.failed.into_iter().filter_map(|(id, problem)| {
+            let (object, _) = target.by_id(id)?;
+            Some((object.kind(), object.name(), problem))
+        });
+        let mut failed = failed.filter(|(kind, name, _)| new.contains(&(*kind, name.clone())));
+        match failed.next() {
+            None => Ok(()),
+            Some((kind, name, problem)) => {
+                Err(StartError::Object { kind: kind.as_str(), name, problem })
+            }
         }
-        let addresses = bound.addresses.clone();
-        let servers = bound.serve(&stop, &requests);
-        maintain(&host, &stop, &requests);
-        if let Some(data) = &data {
-            data.write_addresses(&addresses.to_json())?;
+    }
+
+    fn administration(
+        &self,
+        configuration: &Arc<Configuration>,
+    ) -> Result<Option<Arc<Administration>>, StartError> {
+        let Some(data) = &self.data else { return Ok(None) };
+        let administration = Arc::new(Administration {
+            host: Arc::clone(&self.host),
+            configuration: Arc::clone(configuration),
+            reconciler: Arc::clone(&self.reconciler),
+            settings: SettingsControl::new(self.settings.clone(), self.sources.clone()),
+            keys: Arc::clone(&data.keys),
+            token: data.admin_token.clone(),
+            started: self.started,
+            stop: self.tasks.stop.clone(),
+            addresses: data.address_file(),
+            changing: tokio::sync::Mutex::new(()),
+        });
+        self.reconciler.bind_admin(Arc::new(AdminApp::new(Arc::clone(&administration))))?;
+        Ok(Some(administration))
+    }
+
+    /// Everything that is to be created or updated, or every mistake.
+    fn read_objects(
+        &self,
+        base: &Snapshot,
+        demo: Option<Vec<Object>>,
+        inputs: &Inputs,
+    ) -> Result<Vec<Object>, StartError> {
+        let mut known = base.objects().clone();
+        let mut wanted = demo.unwrap_or_default();
+        known.apply(wanted.clone());
+        let built_in = |kind: Kind, name: &str| is_built_in(&self.host, kind, name);
+        let environment = |name: &str| std::env::var(name).ok();
+        for text in &inputs.texts {
+            let read = parse_str("(objects)", text, &environment, Existing::new(&known, &built_in));
+            take(read, &mut known, &mut wanted)?;
         }
-        let welcome = data.as_ref().zip(password).map(|(data, password)| {
+        if !inputs.imports.is_empty() {
+            let read = import(&inputs.imports, &environment, Existing::new(&known, &built_in));
+            take(read, &mut known, &mut wanted)?;
+        }
+        Ok(wanted)
+    }
+
+    /// Lets everybody in.
+    fn open(self, prepared: Prepared) -> Result<App, StartError> {
+        let Self { host, reconciler, data, settings, tasks, .. } = self;
+        let settings = settings.settings;
+        reconciler.accept();
+        maintain(&host, &tasks.stop, &tasks.requests);
+        tasks.requests.spawn(Arc::clone(&reconciler).keep_trying(tasks.stop.clone()));
+        let addresses = reconciler.addresses();
+        let address_file = prepared.administration.as_ref().map(|it| it.addresses.clone());
+        let address_file = address_file.unwrap_or_default();
+        address_file.publish(&addresses)?;
+        let welcome = data.as_ref().zip(prepared.demo_password).map(|(data, password)| {
             let tls = settings.tls_certificate.is_some();
             demo::welcome(data.path(), addresses.main, tls, &password)
         });
@@ -193,67 +359,55 @@ impl AppBuilder {
         }
         Ok(App {
             host,
-            data,
+            reconciler,
+            administration: prepared.administration,
+            address_file,
             welcome,
-            address: addresses.main,
-            admin_address: addresses.admin,
-            channel_addresses: addresses.channels,
-            servers,
-            stop,
-            requests,
-            connections,
-            drain_timeout: settings.drain_timeout,
+            tasks,
+            _data: data,
         })
+    }
+}
+
+/// Where the objects of a start come from, for the history.
+fn start_of(inputs: &Inputs) -> String {
+    let files: Vec<String> = inputs.imports.iter().map(|file| file.display().to_string()).collect();
+    match files.is_empty() {
+        true => "start".to_owned(),
+        false => format!("start, import of {}", files.join(", ")),
+    }
+}
+
+fn refused(error: EditError) -> StartError {
+    match error {
+        EditError::Invalid(problems) | EditError::InUse(problems) => StartError::Objects(problems),
+        error => StartError::data(error),
     }
 }
 
 fn host(
     settings: &Settings,
-    objects: &ObjectSet,
     registry: Registry,
     dns: Arc<dyn ReverseDns>,
-    store: Option<Arc<Store>>,
+    data: Option<&DataFolder>,
 ) -> Result<Arc<Host>, StartError> {
     let metrics = Metrics::new().map_err(StartError::data)?;
     let connections = Arc::new(ConnectionTable::new(&settings.name));
     let ports = Ports::new(Arc::new(registry))
         .with_connections(Arc::clone(&connections) as Arc<dyn Connections>)
         .with_observer(Arc::new(Calls(Arc::clone(&metrics))));
+    let events = Events::new();
     Ok(Arc::new(Host {
         hooks: Hooks::new(ports.clone()),
         ports,
         connections,
-        definitions: Arc::new(Definitions::new(objects, settings.limits.failed_logins)),
+        definitions: Arc::new(Definitions::new(settings.limits.failed_logins)),
         metrics,
         resolver: Resolver::start(dns),
-        readiness: Arc::new(Readiness::new(store)),
+        readiness: Arc::new(Readiness::new(data.map(|data| Arc::clone(&data.store)))),
+        statuses: Statuses::new(events.clone()),
+        events,
     }))
-}
-
-/// Everything that is to be created or updated, or every mistake.
-fn read_objects(
-    stored: &ObjectSet,
-    demo: Option<Vec<Object>>,
-    texts: &[String],
-    imports: &[PathBuf],
-    registry: &Registry,
-) -> Result<Vec<Object>, StartError> {
-    let mut known = stored.clone();
-    let mut wanted = demo.unwrap_or_default();
-    known.apply(wanted.clone());
-    let built_in = |kind: Kind, name: &str| {
-        matches!(kind, Kind::Service | Kind::WsxGateway) && registry.contains(name)
-    };
-    let environment = |name: &str| std::env::var(name).ok();
-    for text in texts {
-        let read = parse_str("(objects)", text, &environment, Existing::new(&known, &built_in));
-        take(read, &mut known, &mut wanted)?;
-    }
-    if !imports.is_empty() {
-        let read = import(imports, &environment, Existing::new(&known, &built_in));
-        take(read, &mut known, &mut wanted)?;
-    }
-    Ok(wanted)
 }
 
 fn take(

@@ -6,11 +6,13 @@ use spanwire_channel::backend::{BoxFuture, Principal, Traffic, WsxPeer};
 use spanwire_channel::clock;
 use spanwire_channel::websocket::Ending;
 use spanwire_channel::wsx::ConnectionHandle;
-use spanwire_protocol::Payload;
+use spanwire_protocol::admin::{ConnectionEvent, Event};
+use spanwire_protocol::{CloseFrame, Payload};
 use spanwire_service::{ChannelType, ClientOrigin, Origin};
 use spanwire_session::{Call, CallFailure};
 
 use super::{Host, failure};
+use crate::reconciler::is_let_in;
 use crate::security::Verdict;
 
 pub(super) struct ClientPeer {
@@ -52,9 +54,26 @@ impl ClientPeer {
     }
 }
 
+impl ClientPeer {
+    /// Takes the connection off the books, once; tells whether its client was logged in.
+    fn end(&self, ending: &Ending) -> bool {
+        let Some(closed) = self.host.connections.ended(self.connection.id(), ending) else {
+            return false;
+        };
+        let was_logged_in = closed.was_logged_in;
+        if was_logged_in {
+            self.host.metrics.connections.decrement(1.0);
+        }
+        self.host
+            .events
+            .send(|| Event::Connection(ConnectionEvent::Closed { connection: Box::new(closed) }));
+        was_logged_in
+    }
+}
+
 impl WsxPeer for ClientPeer {
     fn login(&mut self, username: String, secret: String) -> BoxFuture<Option<Principal>> {
-        let channel = Arc::clone(self.connection.channel());
+        let channel = self.connection.channel();
         let Some(definition) = &channel.security_name else {
             return Box::pin(std::future::ready(Some(Principal::anonymous())));
         };
@@ -75,14 +94,23 @@ impl WsxPeer for ClientPeer {
 
     fn opened(&mut self) {
         self.host.connections.logged_in(self.connection.id());
+        let channel = self.connection.channel();
+        if !is_let_in(&self.connection, &channel, true, &self.host.definitions) {
+            // What it logged in with changed while it did.
+            self.connection.disconnect(CloseFrame::NOT_LET_IN);
+        }
         self.host.metrics.connections.increment(1.0);
         self.host.resolver.want(&self.connection);
         let (id, client) = (self.connection.id(), self.connection.client());
         tracing::info!(connection = %id, client_id = client.id, client_name = client.name, "client logged in");
-        if let Some(hook) = &self.connection.channel().on_connect {
+        if let Some(hook) = &channel.on_connect {
             let record = self.host.connections.describe(&self.connection);
             self.host.hooks.call(hook, "on_connected", &record);
         }
+        self.host.events.send(|| {
+            let connection = Box::new(self.host.connections.describe(&self.connection));
+            Event::Connection(ConnectionEvent::Opened { connection })
+        });
     }
 
     fn invoke(&mut self, call: Call) -> BoxFuture<Result<Payload, CallFailure>> {
@@ -120,11 +148,10 @@ impl WsxPeer for ClientPeer {
         let label = if matches!(code, 1000..=1015 | 4002..=4005) { &*text } else { "other" };
         let labels = [("channel", &*record.channel_name), ("side", &*side), ("code", label)];
         self.host.metrics.count("spanwire_connections_closed_total", &labels);
-        if self.host.connections.ended(id, ending) {
-            self.host.metrics.connections.decrement(1.0);
-            if let Some(hook) = &self.connection.channel().on_disconnect {
-                self.host.hooks.call(hook, "on_disconnected", &record);
-            }
+        if self.end(ending)
+            && let Some(hook) = &self.connection.channel().on_disconnect
+        {
+            self.host.hooks.call(hook, "on_disconnected", &record);
         }
     }
 }
@@ -132,9 +159,6 @@ impl WsxPeer for ClientPeer {
 impl Drop for ClientPeer {
     /// A connection whose upgrade never completed, or whose task was aborted, leaves no record behind.
     fn drop(&mut self) {
-        let lost = Ending::aborted();
-        if self.host.connections.ended(self.connection.id(), &lost) {
-            self.host.metrics.connections.decrement(1.0);
-        }
+        self.end(&Ending::aborted());
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use spanwire_channel::clock;
 
 /// The failures of the last quarter of an hour.
 pub(super) struct Throttle {
-    free: u32,
+    free: AtomicU32,
     hasher: RandomState,
     entries: Mutex<HashMap<u64, Entry>>,
 }
@@ -30,7 +31,12 @@ const MAX_ENTRIES: usize = 100_000;
 impl Throttle {
     /// Blocks after more than `free` failures in a row.
     pub(super) fn new(free: u32) -> Self {
-        Self { free, hasher: RandomState::new(), entries: Mutex::default() }
+        Self { free: AtomicU32::new(free), hasher: RandomState::new(), entries: Mutex::default() }
+    }
+
+    /// After how many failures in a row it blocks.
+    pub(super) fn set_free(&self, free: u32) {
+        self.free.store(free, Ordering::Relaxed);
     }
 
     /// Who fails. A hash, because the user name is text of any length from outside; one network of IPv6 is one address.
@@ -72,7 +78,11 @@ impl Throttle {
         }
         entry.failures += 1;
         entry.last = now;
-        let Some(excess) = entry.failures.checked_sub(self.free + 1) else { return false };
+        let Some(excess) =
+            entry.failures.checked_sub(self.free.load(Ordering::Relaxed).saturating_add(1))
+        else {
+            return false;
+        };
         let block = Duration::from_secs(1) * 2_u32.saturating_pow(excess.min(10));
         entry.blocked_until = now + block.min(LONGEST_BLOCK);
         true

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
+use spanwire_protocol::admin::SettingOrigin;
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::{LogFormat, Profile, Settings};
@@ -25,43 +27,99 @@ pub struct Overrides {
 
 const PREFIX: &str = "SPANWIRE_";
 
-/// Reads the settings. A missing file is an empty one.
-///
-/// # Errors
-/// Every mistake, each naming its place and what is accepted.
-pub fn load(
-    file: &Path,
-    variables: impl IntoIterator<Item = (String, String)>,
-    overrides: Overrides,
-) -> Result<Settings, Vec<String>> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(vec![format!("{}: cannot be read: {error}", file.display())]),
-    };
-    let place = file.display().to_string();
-    let mut table: Table =
-        toml::from_str(&text).map_err(|error| vec![format!("{place}: {error}")])?;
-    let known = known_keys();
-    let mut problems = unknown_keys(&table, "", &known, &place);
-    for (name, value) in variables {
-        if let Some(key) = name.strip_prefix(PREFIX)
-            && let Err(problem) = overlay(&mut table, key, &name, &value, &known)
-        {
-            problems.push(problem);
+/// Where settings come from; read at the start, and again at each reload.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `spanwire.toml`. A missing file is an empty one.
+    pub file: PathBuf,
+    /// The environment; what does not begin with `SPANWIRE_` is not looked at.
+    pub variables: Vec<(String, String)>,
+    /// Arguments.
+    pub overrides: Overrides,
+}
+
+/// Settings, and where each of them comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Keys that somebody set, with the place where.
+    pub origins: BTreeMap<String, (SettingOrigin, String)>,
+}
+
+impl Sources {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Every mistake, each naming its place and what is accepted.
+    pub fn load(&self) -> Result<Loaded, Vec<String>> {
+        let place = self.file.display().to_string();
+        let text = match std::fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(vec![format!("{place}: cannot be read: {error}")]),
+        };
+        let mut table: Table =
+            toml::from_str(&text).map_err(|error| vec![format!("{place}: {error}")])?;
+        let known = known_keys();
+        let mut problems = unknown_keys(&table, "", &known, &place);
+        let in_file = lines(&text).into_iter();
+        let mut origins: BTreeMap<_, _> = in_file
+            .map(|(key, line)| (key, (SettingOrigin::File, format!("{place}:{line}"))))
+            .collect();
+        for (name, value) in &self.variables {
+            let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            match overlay(&mut table, key, name, value, &known) {
+                Ok(key) => {
+                    drop(origins.insert(key, (SettingOrigin::Environment, name.clone())));
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut settings = Settings::deserialize(table)
+            .map_err(|error| vec![format!("{place}: {}", error.to_string().trim())])?;
+        let overrides = self.overrides;
+        let given = [
+            ("listen", overrides.listen.is_some()),
+            ("admin_listen", overrides.admin_listen.is_some()),
+            ("profile", overrides.profile.is_some()),
+            ("log_format", overrides.log_format.is_some()),
+        ];
+        for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+            let argument = format!("--{}", key.replace('_', "-"));
+            origins.insert(key.to_owned(), (SettingOrigin::Argument, argument));
+        }
+        settings.listen = overrides.listen.unwrap_or(settings.listen);
+        settings.admin_listen = overrides.admin_listen.unwrap_or(settings.admin_listen);
+        settings.profile = overrides.profile.or(settings.profile);
+        settings.log_format = overrides.log_format.unwrap_or(settings.log_format);
+        check_values(&settings)?;
+        Ok(Loaded { settings, origins })
+    }
+}
+
+/// The line of each key in a file that was read without mistakes.
+fn lines(text: &str) -> BTreeMap<String, usize> {
+    fn collect(table: &DeTable<'_>, prefix: &str, text: &str, lines: &mut BTreeMap<String, usize>) {
+        for (key, value) in table {
+            let full = format!("{prefix}{}", key.get_ref());
+            match value.get_ref() {
+                DeValue::Table(section) => collect(section, &format!("{full}."), text, lines),
+                _ => {
+                    let before = text.get(..key.span().start).unwrap_or_default();
+                    lines.insert(full, before.matches('\n').count() + 1);
+                }
+            }
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
+    let mut lines = BTreeMap::new();
+    if let Ok(table) = DeTable::parse(text) {
+        collect(table.get_ref(), "", text, &mut lines);
     }
-    let mut settings = Settings::deserialize(table)
-        .map_err(|error| vec![format!("{place}: {}", error.to_string().trim())])?;
-    settings.listen = overrides.listen.unwrap_or(settings.listen);
-    settings.admin_listen = overrides.admin_listen.unwrap_or(settings.admin_listen);
-    settings.profile = overrides.profile.or(settings.profile);
-    settings.log_format = overrides.log_format.unwrap_or(settings.log_format);
-    check_values(&settings)?;
-    Ok(settings)
+    lines
 }
 
 /// Every key with its default, sections as `limits.headers`. Keys without a default have an empty text.
@@ -74,8 +132,13 @@ pub(crate) fn known_keys() -> BTreeMap<String, Value> {
         admin_tls_key: Some("".into()),
         ..Settings::default()
     };
+    flat(&filled)
+}
+
+/// Every key that has a value, sections as `limits.headers`.
+pub(super) fn flat(settings: &Settings) -> BTreeMap<String, Value> {
     let mut known = BTreeMap::new();
-    for (key, value) in Table::try_from(filled).unwrap_or_default() {
+    for (key, value) in Table::try_from(settings).unwrap_or_default() {
         match value {
             Value::Table(section) => {
                 known.extend(
@@ -117,7 +180,7 @@ fn overlay(
     name: &str,
     text: &str,
     known: &BTreeMap<String, Value>,
-) -> Result<(), String> {
+) -> Result<String, String> {
     let variables = known.keys().map(|key| (variable(key), key));
     let Some((_, full)) = variables.clone().find(|(variable, _)| variable == name) else {
         let names: Vec<String> = variables.map(|(variable, _)| variable).collect();
@@ -147,7 +210,7 @@ fn overlay(
             }
         }
     }
-    Ok(())
+    Ok(full.clone())
 }
 
 /// `limits.headers` is `SPANWIRE_LIMITS_HEADERS`.
@@ -205,8 +268,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("spanwire.toml");
         std::fs::write(&file, text).unwrap();
-        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        load(&file, variables, Overrides::default())
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let sources = Sources { file, variables, overrides: Overrides::default() };
+        sources.load().map(|loaded| loaded.settings)
     }
 
     #[test]
@@ -228,8 +292,32 @@ mod tests {
         assert_eq!(settings.trusted_proxies, ["10.0.0.0/8", "::1"]);
         assert_eq!(settings.effective_profile(), Profile::Production);
         let overrides = Overrides { profile: Some(Profile::Compat), ..Overrides::default() };
-        let settings = load(Path::new("/nonexistent/spanwire.toml"), [], overrides).unwrap();
-        assert_eq!(settings.profile, Some(Profile::Compat));
+        let sources =
+            Sources { file: "/nonexistent/spanwire.toml".into(), overrides, ..Sources::default() };
+        assert_eq!(sources.load().unwrap().settings.profile, Some(Profile::Compat));
+    }
+
+    #[test]
+    fn every_value_knows_where_it_comes_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("spanwire.toml");
+        std::fs::write(&file, "name = \"a\"\n\n[limits]\n# more\nheaders = 50\nconnections = 7\n")
+            .unwrap();
+        let variables = vec![("SPANWIRE_LIMITS_CONNECTIONS".to_owned(), "8".to_owned())];
+        let overrides =
+            Overrides { listen: Some(([127, 0, 0, 1], 1).into()), ..Overrides::default() };
+        let origins = Sources { file, variables, overrides }.load().unwrap().origins;
+        let of = |key: &str| {
+            origins.get(key).map(|(origin, place)| (*origin, place.rsplit('/').next().unwrap()))
+        };
+        assert_eq!(of("name"), Some((SettingOrigin::File, "spanwire.toml:1")));
+        assert_eq!(of("limits.headers"), Some((SettingOrigin::File, "spanwire.toml:5")));
+        assert_eq!(
+            of("limits.connections"),
+            Some((SettingOrigin::Environment, "SPANWIRE_LIMITS_CONNECTIONS"))
+        );
+        assert_eq!(of("listen"), Some((SettingOrigin::Argument, "--listen")));
+        assert_eq!(of("drain_timeout"), None);
     }
 
     #[test]

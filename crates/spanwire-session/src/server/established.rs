@@ -1,7 +1,7 @@
 //! The open session: token, calls, requests to the client, pings.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use spanwire_protocol::{
     Action, ClientMessage, CloseFrame, CorrelationId, MessageId, Payload, ServerMessage,
@@ -11,7 +11,7 @@ use spanwire_protocol::{
 use super::calls::Calls;
 use super::io::{AskError, AskId, Input, LoginId, Output};
 use super::{Common, State};
-use crate::Now;
+use crate::{Now, SessionConfig};
 
 /// Logged in.
 pub(super) struct Established {
@@ -31,6 +31,8 @@ pub(super) struct Established {
 struct Pings {
     next: Instant,
     answer_by: Option<Instant>,
+    sent: Instant,
+    round_trip: Option<Duration>,
     missed: u32,
 }
 
@@ -48,6 +50,8 @@ impl Established {
             pings: Pings {
                 next: now.instant + common.config.ping_interval,
                 answer_by: None,
+                sent: now.instant,
+                round_trip: None,
                 missed: 0,
             },
             draining: None,
@@ -80,7 +84,7 @@ impl Established {
                 self.on_message(&message, now, common);
             }
             Input::Undecodable(_) => bad_request(common, now),
-            Input::Pong => self.on_pong(common),
+            Input::Pong => self.on_pong(now, common),
             Input::LoginDecided { login, accepted } => {
                 let Some((_, reply_to)) = self.renewal.take_if(|(expected, _)| *expected == login)
                 else {
@@ -158,9 +162,10 @@ impl Established {
         send_request(common, &cid, now, data);
     }
 
-    fn on_pong(&mut self, common: &Common) {
+    fn on_pong(&mut self, now: Now, common: &Common) {
         // Only the answer to a ping of ours buys time; unsolicited pongs merely show that the peer lives.
         if self.pings.answer_by.take().is_some() {
+            self.pings.round_trip = Some(now.instant.saturating_duration_since(self.pings.sent));
             self.token_ends += common.config.ping_interval;
         }
         self.pings.missed = 0;
@@ -182,6 +187,7 @@ impl Established {
             let cid = common.correlation_id();
             let ping = ServerMessage::request(&cid, now.timestamp, Payload::empty(common.codec));
             common.push(Output::Ping(ping.encode_ping()));
+            self.pings.sent = now.instant;
             self.pings.answer_by = Some(now.instant + common.config.ping_timeout);
             self.pings.next = now.instant + common.config.ping_interval;
         }
@@ -224,6 +230,11 @@ impl Established {
         }
     }
 
+    pub(super) fn reconfigure(&mut self, config: &SessionConfig, now: Now) {
+        self.token_ends = self.token_ends.min(now.instant + config.token_ttl);
+        self.pings.next = self.pings.next.min(now.instant + config.ping_interval);
+    }
+
     pub(super) fn next_timeout(&self) -> Instant {
         let ping = self.pings.answer_by.unwrap_or(self.pings.next);
         let others = [self.next_ask_timeout, self.draining];
@@ -236,6 +247,10 @@ impl Established {
 
     pub(super) fn pings_missed(&self) -> u32 {
         self.pings.missed
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.pings.round_trip
     }
 
     pub(super) fn in_flight(&self) -> usize {

@@ -342,7 +342,7 @@ fn calls_that_wait_use_a_raised_limit() {
         for id in ["a", "b", "c", "d"] {
             bench.give(Input::Message(call(id)));
         }
-        bench.session.reconfigure(config(3));
+        bench.session.reconfigure(config(3), bench.now);
         let outputs = if next_is_a_call {
             bench.give(Input::Message(call("e")))
         } else {

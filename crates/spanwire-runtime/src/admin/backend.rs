@@ -1,0 +1,266 @@
+//! The port of the admin API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use spanwire_admin::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus};
+use spanwire_channel::clock;
+use spanwire_channel::wsx::correlation_id;
+use spanwire_config::{Author, Configuration, Edit, EditError, Kind};
+use spanwire_protocol::admin::{
+    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, Reloaded, ServerInfo,
+    ServiceInfo, SettingInfo,
+};
+use spanwire_protocol::{CloseCode, CloseFrame, Codec, ConnectionId, Payload, Timestamp};
+use spanwire_service::{
+    Call, ChannelType, ConnectionError, ConnectionFilter, Connections, Origin, ServiceError,
+};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use super::{Administration, is_built_in};
+
+/// The server, administered.
+pub(super) struct AdminBackend(pub(super) Arc<Administration>);
+
+impl Backend for AdminBackend {
+    fn authenticate(&self, token: &str) -> BoxFuture<'_, Option<Caller>> {
+        let right = self.0.token.matches(token);
+        if !right {
+            self.0.host.metrics.count("spanwire_refusals_total", &[("reason", "admin-token")]);
+        }
+        let caller = right.then(|| Caller { name: "admin".to_owned() });
+        Box::pin(std::future::ready(caller))
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::timestamp()
+    }
+
+    fn server(&self) -> ServerInfo {
+        let this = &*self.0;
+        let (snapshot, settings) = (this.configuration.snapshot(), this.reconciler.settings());
+        ServerInfo {
+            name: settings.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: dns_lookup::get_hostname().unwrap_or_default(),
+            pid: std::process::id(),
+            profile: settings.effective_profile().as_str().to_owned(),
+            start_time: this.started,
+            current_time: clock::timestamp(),
+            listen: this.reconciler.addresses().main.to_string(),
+            connections: this.host.connections.count(),
+            revision: snapshot.revision(),
+            objects: snapshot.objects().len(),
+            failed_objects: this.host.statuses.failed(),
+            state_hash: snapshot.hash().to_string(),
+            running_hash: this.reconciler.running().hash().to_string(),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let host = &self.0.host;
+        #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+        host.metrics.queue_bytes.set(host.connections.queue_bytes() as f64);
+        host.metrics.render()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.0.host.readiness.check()
+    }
+
+    fn services(&self) -> Vec<ServiceInfo> {
+        let services = self.0.host.ports.registry().list().into_iter();
+        let info = |(name, source): (Arc<str>, spanwire_service::Source)| ServiceInfo {
+            name: name.to_string(),
+            source: source.as_str().to_owned(),
+        };
+        services.map(info).collect()
+    }
+
+    fn invoke_service(
+        &self,
+        name: String,
+        input: Bytes,
+        timeout: Option<Duration>,
+    ) -> BoxFuture<'_, Result<Invoked, Failure>> {
+        Box::pin(async move {
+            let ports = &self.0.host.ports;
+            if !ports.registry().contains(&name) {
+                let shown: String = name.chars().take(80).collect();
+                return Err(fail(
+                    404,
+                    format!("there is no service `{shown}`; see /api/v1/services"),
+                ));
+            }
+            let input = match input.is_empty() {
+                true => Payload::empty(Codec::Json),
+                false => Payload::from_json(input)
+                    .map_err(|error| fail(400, format!("the body is not JSON: {error}")))?,
+            };
+            let cid = correlation_id();
+            let mut call = Call::new(&name, input);
+            call.cid = Some(cid);
+            call.timeout = timeout.unwrap_or(call.timeout);
+            let origin = Origin {
+                channel_name: "admin".into(),
+                channel_type: ChannelType::Admin,
+                ..(*Origin::internal()).clone()
+            };
+            let reply = ports.invoke(call, Arc::new(origin)).await;
+            let reply = reply.map_err(|error| failed(error, Some(cid.to_string())))?;
+            let response = reply
+                .parse()
+                .map_err(|_| fail(500, "the service's answer has no JSON form".to_owned()))?;
+            Ok(Invoked { cid: cid.to_string(), response })
+        })
+    }
+
+    fn configuration(&self) -> &Arc<Configuration> {
+        &self.0.configuration
+    }
+
+    fn is_built_in(&self, kind: Kind, name: &str) -> bool {
+        is_built_in(&self.0.host, kind, name)
+    }
+
+    fn change(
+        &self,
+        edits: Vec<Edit>,
+        author: Author,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<Applied, EditError>> {
+        Box::pin(async move {
+            if !dry_run {
+                return self.0.change(edits, author).await;
+            }
+            let built_in = |kind: Kind, name: &str| self.is_built_in(kind, name);
+            let now = clock::timestamp();
+            let outcome = self.0.configuration.preview(edits, &author, now, &built_in)?;
+            Ok(Applied { outcome, closed_connections: 0 })
+        })
+    }
+
+    fn status(&self, id: u64) -> ObjectStatus {
+        self.0.host.statuses.of(id)
+    }
+
+    fn connections(
+        &self,
+        filter: &BTreeMap<String, String>,
+    ) -> Result<Vec<ConnectionInfo>, String> {
+        let mut wanted = ConnectionFilter::default();
+        for (key, value) in filter {
+            let value = value.clone();
+            let field = match key.as_str() {
+                "channel_name" => &mut wanted.channel_name,
+                "pub_client_id" => &mut wanted.pub_client_id,
+                "ext_client_id" => &mut wanted.ext_client_id,
+                "ext_client_name" => &mut wanted.ext_client_name,
+                "peer_address" => &mut wanted.peer_address,
+                "peer_fqdn" => &mut wanted.peer_fqdn,
+                "security_name" => &mut wanted.security_name,
+                "username" => &mut wanted.username,
+                other => match other.strip_prefix("attr.") {
+                    Some(attribute) => {
+                        wanted.attrs.insert(attribute.to_owned(), value.into());
+                        continue;
+                    }
+                    None => return Err(key.clone()),
+                },
+            };
+            *field = Some(value);
+        }
+        Ok(self.0.host.connections.list(&wanted))
+    }
+
+    fn invoke_connection(
+        &self,
+        id: ConnectionId,
+        request: serde_json::Value,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Invoked, Failure>> {
+        Box::pin(async move {
+            let request = Payload::from_serialize(Codec::Json, &request)
+                .map_err(|_| fail(400, "request: this cannot be sent as JSON".to_owned()))?;
+            let answer = self.0.host.connections.invoke(&id, request, timeout).await;
+            let answer = answer.map_err(|error| failed(error.into(), None))?;
+            let response = answer
+                .parse()
+                .map_err(|_| fail(502, "the client's answer is not JSON".to_owned()))?;
+            Ok(Invoked { cid: correlation_id().to_string(), response })
+        })
+    }
+
+    fn disconnect(
+        &self,
+        id: &ConnectionId,
+        code: Option<u16>,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let code = code.map_or(CloseCode::DISCONNECTED, CloseCode);
+        if !code.is_sendable() {
+            let text = "code: use 1000 to 1003, 1007 to 1013 or 3000 to 4999";
+            return Err(fail(400, text.to_owned()));
+        }
+        let frame = CloseFrame::with_reason(code, reason);
+        let closed = self.0.host.connections.disconnect(id, frame);
+        closed.map_err(|error: ConnectionError| failed(error.into(), None))
+    }
+
+    fn closed_connections(&self) -> Vec<ClosedConnection> {
+        self.0.host.connections.closed()
+    }
+
+    fn settings(&self) -> Vec<SettingInfo> {
+        self.0.settings.list()
+    }
+
+    fn reload_settings(&self) -> BoxFuture<'_, Result<Reloaded, Vec<String>>> {
+        let this = Arc::clone(&self.0);
+        Box::pin(async move {
+            let reloaded = tokio::task::spawn_blocking(move || this.reload_settings()).await;
+            reloaded.unwrap_or_else(|_| {
+                Err(vec!["the reload ended unexpectedly: see the log".to_owned()])
+            })
+        })
+    }
+
+    fn rotate_key(&self) -> BoxFuture<'_, Result<KeyRotated, Failure>> {
+        let this = Arc::clone(&self.0);
+        let rotate = move || {
+            this.keys.rotate().map_err(|error| fail(503, error.to_string()))?;
+            let again = this.configuration.encrypt_again();
+            let encrypted_again = again.map_err(|error| fail(503, error.to_string()))?;
+            tracing::info!(encrypted_again, "key ring rotated");
+            Ok(KeyRotated { encrypted_again, keys: this.keys.count() })
+        };
+        Box::pin(async move {
+            let rotated = tokio::task::spawn_blocking(rotate).await;
+            rotated.unwrap_or_else(|_| {
+                Err(fail(500, "the rotation ended unexpectedly: see the log".to_owned()))
+            })
+        })
+    }
+
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.0.host.events.watch()
+    }
+
+    fn stopping(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+}
+
+fn fail(status: u16, message: String) -> Failure {
+    Failure { status, message, cid: None }
+}
+
+/// A service failed; its correlation id finds it in the log.
+fn failed(error: ServiceError, cid: Option<String>) -> Failure {
+    let status = error.status().0;
+    let status = if (400..600).contains(&status) { status } else { 500 };
+    Failure { status, message: error.into_message(), cid }
+}

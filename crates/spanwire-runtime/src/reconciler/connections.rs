@@ -1,0 +1,64 @@
+//! What a change means for connections that are open: new settings, or the end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
+use spanwire_protocol::CloseFrame;
+
+use super::Reconciler;
+use crate::security::Definitions;
+use crate::wiring::Placed;
+
+impl Reconciler {
+    /// Goes through all connections; returns how many were closed because they would not be let in any more. `gone` are
+    /// the channels whose connections have to end, `renamed` the former and the new names of credentials.
+    pub(super) fn update_connections(
+        &self,
+        channels: &HashMap<u64, Placed>,
+        gone: &BTreeSet<u64>,
+        renamed: &BTreeMap<String, String>,
+    ) -> usize {
+        let mut closed = 0;
+        for (connection, logged_in) in self.host.connections.handles() {
+            let made_with = connection.channel();
+            if let Some(name) = renamed.get(&*connection.principal().security_name) {
+                connection.rename_principal(name.as_str().into());
+            }
+            let now = channels.get(&made_with.id).filter(|_| !gone.contains(&made_with.id));
+            let Some(now) = now else {
+                connection.disconnect(CloseFrame::SHUTTING_DOWN);
+                closed += 1;
+                continue;
+            };
+            if !Arc::ptr_eq(&now.channel, &made_with) {
+                connection.reconfigure(Arc::clone(&now.channel));
+            }
+            if !is_let_in(&connection, &now.channel, logged_in, &self.host.definitions) {
+                tracing::info!(connection = %connection.id(), channel = &*now.channel.name, "access was withdrawn");
+                connection.disconnect(CloseFrame::NOT_LET_IN);
+                closed += 1;
+            }
+        }
+        closed
+    }
+}
+
+/// Whether a connection could be made now as it was made then.
+pub(crate) fn is_let_in(
+    connection: &ConnectionHandle,
+    channel: &WsxChannel,
+    logged_in: bool,
+    definitions: &Definitions,
+) -> bool {
+    if !channel.origins.allows(connection.origin()) {
+        return false;
+    }
+    match &channel.security_name {
+        Some(security) if logged_in => {
+            let principal = connection.principal();
+            principal.security_name == *security && definitions.is_current(&principal)
+        }
+        _ => true,
+    }
+}

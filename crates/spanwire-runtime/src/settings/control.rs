@@ -1,0 +1,107 @@
+//! The settings in force while the server runs: where each comes from, and reading them again.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value as Json, json};
+use spanwire_protocol::admin::{Reloaded, SettingInfo, SettingOrigin};
+
+use super::load::flat;
+use super::{Loaded, Settings, Sources, reference};
+
+/// Keys that take a restart: they name the server, decide which defaults hold, or belong to what is set up once.
+const AFTER_RESTART: [&str; 3] = ["name", "profile", "log_format"];
+
+/// Settings with their origins.
+#[derive(Debug)]
+pub(crate) struct SettingsControl {
+    sources: Option<Sources>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// In force.
+    current: Loaded,
+    /// As read last; differs from `current` where a restart is needed.
+    read: Loaded,
+}
+
+impl SettingsControl {
+    /// Without sources nothing can be read again.
+    pub(crate) fn new(current: Loaded, sources: Option<Sources>) -> Self {
+        Self { sources, state: Mutex::new(State { read: current.clone(), current }) }
+    }
+
+    /// Every setting, by key.
+    pub(crate) fn list(&self) -> Vec<SettingInfo> {
+        let state = self.lock();
+        let (now, read) = (flat(&state.current.settings), flat(&state.read.settings));
+        let default = flat(&Settings::default());
+        let shown = |values: &BTreeMap<String, toml::Value>, key: &str| {
+            values.get(key).map_or(Json::Null, |value| json!(value))
+        };
+        let info = |setting: reference::Setting| {
+            let key = setting.key;
+            let value = shown(&now, &key);
+            let origin = state.read.origins.get(&key).cloned();
+            let (origin, place) = match origin {
+                Some((origin, place)) => (origin, Some(place)),
+                None if value == shown(&default, &key) => (SettingOrigin::Default, None),
+                // An embedding program set it.
+                None => (SettingOrigin::Argument, None),
+            };
+            let after = shown(&read, &key);
+            SettingInfo {
+                after_restart: (after != value).then_some(after),
+                default: shown(&default, &key),
+                value,
+                origin,
+                place,
+                reloadable: !AFTER_RESTART.contains(&key.as_str()),
+                variable: setting.variable,
+                meaning: setting.meaning.to_owned(),
+                key,
+            }
+        };
+        reference().into_iter().map(info).collect()
+    }
+
+    /// Reads the settings again, and hands what can be taken without a restart to `apply`.
+    ///
+    /// # Errors
+    /// Every mistake, or why they cannot be put to work; then nothing has changed.
+    pub(crate) fn reload(
+        &self,
+        apply: impl FnOnce(Settings) -> Result<(), String>,
+    ) -> Result<Reloaded, Vec<String>> {
+        let Some(sources) = &self.sources else {
+            return Err(vec![
+                "this server was started by a program, not from a file of settings".to_owned(),
+            ]);
+        };
+        let mut state = self.lock();
+        let read = sources.load()?;
+        let before = &state.current.settings;
+        let wanted = Settings {
+            name: before.name.clone(),
+            profile: before.profile,
+            log_format: before.log_format,
+            ..read.settings.clone()
+        };
+        let (old, new, asked) = (flat(before), flat(&wanted), flat(&read.settings));
+        let keys = || reference().into_iter().map(|setting| setting.key);
+        let changed: Vec<String> = keys().filter(|key| old.get(key) != new.get(key)).collect();
+        let needs_restart = keys().filter(|key| new.get(key) != asked.get(key)).collect();
+        if !changed.is_empty() {
+            apply(wanted.clone()).map_err(|problem| vec![problem])?;
+        }
+        let origins = read.origins.clone();
+        *state = State { current: Loaded { settings: wanted, origins }, read };
+        Ok(Reloaded { changed, needs_restart })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
