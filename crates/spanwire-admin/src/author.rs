@@ -41,7 +41,6 @@ pub(crate) fn author(
         (None, None) => "admin API".to_owned(),
     };
 
-    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
     let is_wrong =
         |text: &str| text.chars().count() > MAX_REASON || text.contains(char::is_control);
     if reason.is_some_and(is_wrong) {
@@ -49,6 +48,7 @@ pub(crate) fn author(
             "reason: expected at most {MAX_REASON} characters without control characters"
         )));
     }
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
     Ok(Author::new(who, from).because(reason.map(str::to_owned)))
 }
 
@@ -87,7 +87,9 @@ mod tests {
             let author = made(&[(USER, value), ("user-agent", value)], None).unwrap();
             assert_eq!((&*author.who, &*author.from), ("admin", "127.0.0.1:5"), "{value}");
         }
-        assert!(made(&[], Some("a\nb")).is_err());
+        for text in ["a\nb", "a\n", "\u{85}"] {
+            assert!(made(&[], Some(text)).is_err(), "{text:?}");
+        }
         assert!(made(&[], Some(&"ä".repeat(501))).is_err());
         assert!(made(&[], Some(&"ä".repeat(500))).is_ok());
         assert_eq!(made(&[], Some("")).unwrap().reason, None);

@@ -57,7 +57,7 @@ pub(crate) fn is_empty(body: &[u8]) -> bool {
 /// Reads a JSON object of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`bytes`]; 400 when it is empty or not JSON, 422 when it is not an object.
+/// As [`bytes()`]; 400 when it is empty or not JSON, 422 when it is not an object.
 pub(crate) async fn object(
     headers: &HeaderMap,
     body: Body,
