@@ -209,8 +209,9 @@ async fn completions_are_a_script() {
             assert!(ended.out.contains(expected), "{shell}: {expected} is missing");
         }
     }
-    let script = spanwire(&["completions", "bash"]).await.out;
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(script.path(), spanwire(&["completions", "bash"]).await.out).unwrap();
     let mut bash = command("bash");
-    bash.args(["-n", "-c", &script]);
+    bash.arg("-n").arg(script.path());
     assert_eq!(finish(bash).await.code, 0);
 }

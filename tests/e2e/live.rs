@@ -51,7 +51,8 @@ pub(crate) async fn show(server: &Server, kind: &str, name: &str) -> Value {
     ok(admin(server, "GET", &path(kind, name), "").await)
 }
 
-/// The body of an answer that is none of refusal.
+/// The body of an answer that is no refusal.
+#[expect(clippy::needless_pass_by_value, reason = "wraps what was just awaited")]
 pub(crate) fn ok(answer: Answer) -> Value {
     assert!((200..300).contains(&answer.status), "{answer:?}");
     if answer.body.is_empty() { Value::Null } else { answer.json() }

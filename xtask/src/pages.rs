@@ -28,6 +28,14 @@ const PAGES: &[Page] = &[
         path: "docs/reference/objects.md",
         args: &["--package", "spanwire-runtime", "--example", "reference", "--", "objects"],
     },
+    Page {
+        path: "docs/reference/openapi.json",
+        args: &["--package", "spanwire-runtime", "--example", "reference", "--", "openapi"],
+    },
+    Page {
+        path: "docs/reference/objects.schema.json",
+        args: &["--package", "spanwire-runtime", "--example", "reference", "--", "objects-schema"],
+    },
 ];
 
 /// Writes the pages.

@@ -1,4 +1,4 @@
-//! Prints a page of `docs/reference/`: `settings`, `metrics` or `objects`. `cargo xtask gen` keeps them in the tree.
+//! Prints a page of `docs/reference/`. `cargo xtask gen` keeps them in the tree.
 
 use std::fmt::{Error, Write};
 
@@ -11,7 +11,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("settings") => settings_page()?,
         Some("metrics") => metrics_page()?,
         Some("objects") => objects_page()?,
-        _ => return Err("usage: reference settings|metrics|objects".into()),
+        Some("openapi") => format!("{:#}\n", spanwire_admin::openapi()),
+        Some("objects-schema") => format!("{:#}\n", spanwire_config::schema::file()),
+        _ => return Err("usage: reference settings|metrics|objects|openapi|objects-schema".into()),
     };
     std::io::Write::write_all(&mut std::io::stdout(), page.as_bytes())?;
     Ok(())
@@ -23,7 +25,8 @@ fn settings_page() -> Result<String, Error> {
     let mut page = format!(
         "{GENERATED}# Settings\n\nKeys of `DIR/spanwire.toml`. A variable overlays the file, an argument overlays both. An unknown \
          key or\nan unknown `SPANWIRE_*` variable is an error. Times are `\"15s\"`, `\"500ms\"`, `\"2m\"` or a number of \
-         seconds.\n\n| key | default | variable | meaning |\n|---|---|---|---|\n"
+         seconds. SIGHUP and\n`spanwire config reload` take new values of all that are not marked with *.\n\n\
+         | key | default | variable | meaning |\n|---|---|---|---|\n"
     );
     for setting in settings::reference() {
         let default = if setting.default.is_empty() {
@@ -33,8 +36,11 @@ fn settings_page() -> Result<String, Error> {
         };
         writeln!(
             page,
-            "| `{}` | {default} | `{}` | {} |",
-            setting.key, setting.variable, setting.meaning
+            "| `{}`{} | {default} | `{}` | {} |",
+            setting.key,
+            if setting.reloadable { "" } else { " *" },
+            setting.variable,
+            setting.meaning
         )?;
     }
     Ok(page)

@@ -102,7 +102,7 @@ impl Administration {
             let Author { who, from, reason } = author.clone();
             let changes = outcome.changes.clone();
             let revision = Revision { number, at: now, who, from, reason, changes };
-            Event::Change(spanwire_admin::revision(revision, false))
+            Event::Change(spanwire_admin::revision(revision, true))
         });
     }
 

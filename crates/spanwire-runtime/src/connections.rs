@@ -162,10 +162,10 @@ impl ConnectionTable {
         let principal = handle.principal();
         let last_close = self.history().by_client.get(&client.id).map(|(_, last)| last.clone());
         ConnectionInfo {
-            state: if handle.is_draining() {
-                ConnectionState::Draining
-            } else {
-                ConnectionState::Established
+            state: match (handle.is_closing(), handle.is_draining()) {
+                (true, _) => ConnectionState::Closing,
+                (false, true) => ConnectionState::Draining,
+                (false, false) => ConnectionState::Established,
             },
             pub_client_id: handle.id().clone(),
             ext_client_id: client.id.clone(),

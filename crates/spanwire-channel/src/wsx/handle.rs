@@ -38,6 +38,7 @@ struct Shared {
     in_flight: AtomicUsize,
     queue_bytes: AtomicUsize,
     draining: AtomicBool,
+    closing: AtomicBool,
     details: Mutex<Details>,
     /// Counts changes of `details`.
     version: AtomicU32,
@@ -88,6 +89,7 @@ impl ConnectionHandle {
             in_flight: AtomicUsize::new(0),
             queue_bytes: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             details: Mutex::new(Details { client: Arc::default(), principal, names }),
             version: AtomicU32::new(0),
             mailbox: Mailbox::default(),
@@ -167,6 +169,12 @@ impl ConnectionHandle {
         self.0.draining.load(Ordering::Relaxed)
     }
 
+    /// Whether somebody has asked for its close already.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Relaxed)
+    }
+
     /// How many bytes wait to be sent.
     #[must_use]
     pub fn queue_bytes(&self) -> usize {
@@ -229,6 +237,7 @@ impl ConnectionHandle {
 
     /// Closes the connection with this frame.
     pub fn disconnect(&self, frame: CloseFrame) {
+        self.0.closing.store(true, Ordering::Relaxed);
         self.put_if_open(Command::Disconnect(frame));
     }
 

@@ -74,6 +74,8 @@ pub enum ConnectionState {
     Established,
     /// Running calls finish, then it is closed.
     Draining,
+    /// It is being closed, and its end was not confirmed yet.
+    Closing,
 }
 
 /// Who told the address of a client.

@@ -20,7 +20,8 @@ impl Reconciler {
         renamed: &BTreeMap<String, String>,
     ) -> usize {
         let mut closed = 0;
-        for (connection, logged_in) in self.host.connections.handles() {
+        let all = self.host.connections.handles().into_iter();
+        for (connection, logged_in) in all.filter(|(connection, _)| !connection.is_closing()) {
             let made_with = connection.channel();
             if let Some(name) = renamed.get(&*connection.principal().security_name) {
                 connection.rename_principal(name.as_str().into());

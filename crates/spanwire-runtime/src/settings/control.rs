@@ -9,9 +9,6 @@ use spanwire_protocol::admin::{Reloaded, SettingInfo, SettingOrigin};
 use super::load::flat;
 use super::{Loaded, Settings, Sources, reference};
 
-/// Keys that take a restart: they name the server, decide which defaults hold, or belong to what is set up once.
-const AFTER_RESTART: [&str; 3] = ["name", "profile", "log_format"];
-
 /// Settings with their origins.
 #[derive(Debug)]
 pub(crate) struct SettingsControl {
@@ -58,7 +55,7 @@ impl SettingsControl {
                 value,
                 origin,
                 place,
-                reloadable: !AFTER_RESTART.contains(&key.as_str()),
+                reloadable: setting.reloadable,
                 variable: setting.variable,
                 meaning: setting.meaning.to_owned(),
                 key,

@@ -13,7 +13,12 @@ pub struct Setting {
     pub default: String,
     /// What it is for.
     pub meaning: &'static str,
+    /// Whether a reload takes a new value, without a restart.
+    pub reloadable: bool,
 }
+
+/// Keys that take a restart: they name the server, decide which defaults hold, or belong to what is set up once.
+const AFTER_RESTART: [&str; 3] = ["name", "profile", "log_format"];
 
 /// All settings, by key.
 #[must_use]
@@ -24,7 +29,8 @@ pub fn reference() -> Vec<Setting> {
         let optional = key == "profile" || key.ends_with("_certificate") || key.ends_with("_key");
         let default = if optional { String::new() } else { value.to_string() };
         let variable = super::load::variable(&key);
-        Setting { key, variable, default, meaning }
+        let reloadable = !AFTER_RESTART.contains(&key.as_str());
+        Setting { key, variable, default, meaning, reloadable }
     });
     keys.collect()
 }
