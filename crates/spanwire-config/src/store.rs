@@ -2,7 +2,7 @@
 //!
 //! What crosses it is encrypted already: a store knows nothing of keys, and little of objects. A change is stored as a
 //! whole or not at all, together with its place in the history, and only if it was made on the newest one.
-//! [`testing`](crate::testing) is the suite that every implementation passes.
+//! The module `testing` (feature `testing`) is the suite that every implementation passes.
 
 mod key_value;
 
