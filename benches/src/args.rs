@@ -89,9 +89,25 @@ pub(crate) enum Command {
     Connect(Connect),
     /// Resident memory of logged-in connections that do nothing.
     Idle(Idle),
+    /// Starting with many managed objects, changing one among them, and what others notice of changes.
+    Config(Config),
     /// The server to compare with; says its address on stdout and ends with its stdin.
     #[command(hide = true)]
     BareEcho(BareEcho),
+}
+
+/// How much is configured and changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Config {
+    /// How many objects there are.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(4..=100_000))]
+    pub(crate) objects: u32,
+    /// How many changes are made.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) changes: u32,
+    /// How many sockets call a service meanwhile.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(crate) sockets: u32,
 }
 
 /// Which points are measured.

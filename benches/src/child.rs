@@ -24,7 +24,8 @@ use crate::client::{HOST, PASSWORD, PATH, Target, USERNAME};
 pub(crate) struct Child {
     process: Process,
     pub(crate) target: Target,
-    _folder: TempDir,
+    admin: Option<SocketAddr>,
+    folder: TempDir,
 }
 
 /// Killed, and waited for, by its handle.
@@ -42,33 +43,47 @@ impl Child {
     /// Starts the real server with a channel on the echo service.
     pub(crate) async fn spanwire(common: &Common, tls: Option<&Certificate>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (data, objects, log) = (
-            folder.path().join("data"),
-            folder.path().join("objects.yaml"),
-            folder.path().join("log"),
-        );
+        let data = folder.path().join("data");
         fs::create_dir(&data)?;
-        fs::write(&objects, objects_file())?;
+        fs::write(folder.path().join(OBJECTS), objects_file())?;
         if let Some(tls) = tls {
             fs::write(data.join("spanwire.toml"), tls.settings())?;
         }
-        let mut command = Command::new(common.server()?);
-        command.arg("--data").arg(&data).arg("--import").arg(&objects);
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        command.args(["--profile", "dev"]);
-        // Variables meant for this program are mistakes to the server.
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("SPANWIRE_")) {
-                command.env_remove(name);
-            }
-        }
-        command.env("RUST_LOG", &common.server_log);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
-        let mut process = Process(command.spawn()?);
-        let address = listen_address(&mut process.0, &data.join("listen.json"), &log).await?;
-        let target =
-            Target { address, tls: tls.map(|tls| tls.connector.clone()), bare_token: None };
-        Ok(Self { process, target, _folder: folder })
+        let (process, listening) = launch(common, folder.path()).await?;
+        let tls = tls.map(|tls| tls.connector.clone());
+        let target = Target { address: listening.main, tls, bare_token: None };
+        Ok(Self { process, target, admin: Some(listening.admin), folder })
+    }
+
+    /// Starts the real server with further objects beside the channel.
+    pub(crate) async fn with_objects(common: &Common, objects: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join(OBJECTS), format!("{}{objects}", objects_file()))?;
+        let (process, listening) = launch(common, folder.path()).await?;
+        let target = Target { address: listening.main, tls: None, bare_token: None };
+        Ok(Self { process, target, admin: Some(listening.admin), folder })
+    }
+
+    /// Ends the real server and starts it again on what it has stored; tells how long it took to be ready.
+    pub(crate) async fn restart(&mut self, common: &Common) -> Result<Duration> {
+        self.process.0.kill()?;
+        self.process.0.wait()?;
+        let folder = self.folder.path();
+        let _ = fs::remove_file(folder.join(OBJECTS));
+        let _ = fs::remove_file(folder.join("data/listen.json"));
+        let begun = Instant::now();
+        let (process, listening) = launch(common, folder).await?;
+        let took = begun.elapsed();
+        self.process = process;
+        self.target.address = listening.main;
+        self.admin = Some(listening.admin);
+        Ok(took)
+    }
+
+    /// Where the real server is administered, and the token for it.
+    pub(crate) fn admin(&self) -> Result<(SocketAddr, String)> {
+        let token = fs::read_to_string(self.folder.path().join("data/admin.token"))?;
+        Ok((self.admin.ok_or("the bare echo is not administered")?, token.trim().to_owned()))
     }
 
     /// Starts the bare echo. Its clients put `token` where those of the real server put theirs.
@@ -98,7 +113,8 @@ impl Child {
         Ok(Self {
             process,
             target: Target { address, tls, bare_token: Some(token) },
-            _folder: folder,
+            admin: None,
+            folder,
         })
     }
 
@@ -146,17 +162,54 @@ fn objects_file() -> String {
     )
 }
 
-async fn listen_address(
+/// What is imported at the first start, in the folder of the child.
+const OBJECTS: &str = "objects.yaml";
+
+/// Where a server listens.
+struct Listening {
+    main: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// Starts the server on the data in a folder, and waits until it is ready.
+async fn launch(common: &Common, folder: &Path) -> Result<(Process, Listening)> {
+    let (data, objects, log) = (folder.join("data"), folder.join(OBJECTS), folder.join("log"));
+    let mut command = Command::new(common.server()?);
+    command.arg("--data").arg(&data);
+    if objects.exists() {
+        command.arg("--import").arg(&objects);
+    }
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.args(["--profile", "dev"]);
+    // Variables meant for this program are mistakes to the server.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("SPANWIRE_")) {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUST_LOG", &common.server_log);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+    let mut process = Process(command.spawn()?);
+    let listening = listening(&mut process.0, &data.join("listen.json"), &log).await?;
+    Ok((process, listening))
+}
+
+async fn listening(
     process: &mut std::process::Child,
     listen: &Path,
     log: &Path,
-) -> Result<SocketAddr> {
+) -> Result<Listening> {
     let begun = Instant::now();
     while begun.elapsed() < START {
         if let Ok(text) = fs::read_to_string(listen) {
             let value: serde_json::Value = serde_json::from_str(&text)?;
-            let address = value.get("listen").and_then(serde_json::Value::as_str);
-            return Ok(address.ok_or("listen.json without an address")?.parse()?);
+            let address = |key: &str| {
+                let address = value.get(key).and_then(serde_json::Value::as_str);
+                Ok::<SocketAddr, crate::Failure>(
+                    address.ok_or("listen.json without an address")?.parse()?,
+                )
+            };
+            return Ok(Listening { main: address("listen")?, admin: address("admin")? });
         }
         if let Some(status) = process.try_wait()? {
             let log = fs::read_to_string(log).unwrap_or_default();
