@@ -205,4 +205,6 @@ fn unusable_password() -> Result<Password, EditError> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

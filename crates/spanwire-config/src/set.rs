@@ -68,7 +68,12 @@ impl ObjectSet {
     /// Removes an object and returns it.
     pub fn remove(&mut self, kind: Kind, name: &str) -> Option<Arc<Object>> {
         let named = self.objects.get_mut(&kind)?;
-        named.contains_key(name).then(|| Arc::make_mut(named).remove(name))?
+        let removed = named.contains_key(name).then(|| Arc::make_mut(named).remove(name))?;
+        // Equal sets are equal however they came about.
+        if named.is_empty() {
+            self.objects.remove(&kind);
+        }
+        removed
     }
 
     /// Returns an object.

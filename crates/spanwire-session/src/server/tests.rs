@@ -333,6 +333,46 @@ fn calls_beyond_the_limit_wait_and_then_are_refused() {
 }
 
 #[test]
+fn shorter_times_count_from_the_moment_they_are_set() {
+    // The login.
+    let mut bench = Bench::new(SessionConfig::default());
+    let shorter =
+        SessionConfig { new_token_wait_time: Duration::from_secs(1), ..SessionConfig::default() };
+    bench.session.reconfigure(shorter, bench.now);
+    assert_eq!(bench.wait(Duration::from_secs(1)), ["error 403", "close 1008"]);
+    // The next ping.
+    let mut bench = Bench::in_phase(Phase::Established);
+    let shorter =
+        SessionConfig { ping_interval: Duration::from_secs(1), ..SessionConfig::default() };
+    bench.session.reconfigure(shorter, bench.now);
+    assert_eq!(bench.wait(Duration::from_secs(1)), ["ping"]);
+    // The token; a longer time holds from the next message on.
+    let mut bench = Bench::in_phase(Phase::Established);
+    let ttl = |seconds| SessionConfig {
+        token_ttl: Duration::from_secs(seconds),
+        ..SessionConfig::default()
+    };
+    bench.session.reconfigure(ttl(10), bench.now);
+    bench.session.reconfigure(ttl(100), bench.now);
+    bench.now.instant += Duration::from_secs(10);
+    assert_eq!(bench.give(Input::Message(call("late"))), ["error 403", "close 1008"]);
+}
+
+#[test]
+fn the_round_trip_of_the_last_answered_ping_is_known() {
+    let mut bench = Bench::in_phase(Phase::Established);
+    assert_eq!(bench.session.round_trip(), None);
+    assert_eq!(bench.wait(Duration::from_secs(45)), ["ping"]);
+    bench.now.instant += Duration::from_millis(30);
+    bench.give(Input::Pong);
+    assert_eq!(bench.session.round_trip(), Some(Duration::from_millis(30)));
+    // Nobody asked for this one.
+    bench.now.instant += Duration::from_secs(1);
+    bench.give(Input::Pong);
+    assert_eq!(bench.session.round_trip(), Some(Duration::from_millis(30)));
+}
+
+#[test]
 fn calls_that_wait_use_a_raised_limit() {
     let config = |most| SessionConfig { max_in_flight: most, ..SessionConfig::default() };
     for next_is_a_call in [true, false] {

@@ -4,6 +4,7 @@
 //! fuzzer in the folder above calls them with nightly; `tests/seeds.rs` runs the committed seeds on
 //! stable.
 
+pub mod config_bundle;
 pub mod config_file;
 mod envelope;
 pub mod envelope_json;
@@ -17,6 +18,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its binary and of its folder of seeds.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("config_bundle", config_bundle::run),
     ("config_file", config_file::run),
     ("envelope_json", envelope_json::run),
     ("envelope_msgpack", envelope_msgpack::run),
