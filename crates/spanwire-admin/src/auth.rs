@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::audit;
 use crate::problem::ApiError;
 
 /// Lets a request pass whose token the server knows, together with its [`crate::Caller`].
@@ -24,8 +25,13 @@ pub(crate) async fn authenticate(
     // An empty token is asked about as well, so that the refusal is counted, but it is never right.
     let caller = app.backend.authenticate(token).await.filter(|_| !token.is_empty());
     let Some(caller) = caller else { return ApiError::unauthorized().into_response() };
+    let line = audit::Line::of(&request, &caller);
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    let response = next.run(request).await;
+    if let Some(line) = line {
+        line.write(response.status());
+    }
+    response
 }
 
 fn is_guarded(path: &str) -> bool {

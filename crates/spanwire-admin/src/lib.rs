@@ -5,7 +5,7 @@
 //!
 //! | Module | Concern |
 //! |---|---|
-//! | `router`, `auth` | paths and methods; who calls |
+//! | `router`, `auth`, `audit` | paths and methods; who calls; a line for whatever may have done something |
 //! | `extract` | what a request says, taken strictly |
 //! | `condition` | `ETag`, `If-Match`, `If-None-Match` |
 //! | `page` | lists in pages |
@@ -20,6 +20,7 @@
 //! export that asks for them; what a body says beyond its schema is refused, never left out silently.
 
 mod app;
+mod audit;
 mod auth;
 mod author;
 mod backend;
