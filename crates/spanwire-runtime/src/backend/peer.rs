@@ -5,7 +5,7 @@ use std::sync::Arc;
 use spanwire_channel::backend::{BoxFuture, Principal, Traffic, WsxPeer};
 use spanwire_channel::clock;
 use spanwire_channel::websocket::Ending;
-use spanwire_channel::wsx::ConnectionHandle;
+use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
 use spanwire_protocol::admin::{ConnectionEvent, Event};
 use spanwire_protocol::{CloseFrame, Payload};
 use spanwire_service::{ChannelType, ClientOrigin, Origin};
@@ -18,39 +18,50 @@ use crate::security::Verdict;
 pub(super) struct ClientPeer {
     host: Arc<Host>,
     connection: ConnectionHandle,
-    /// What services are told about the caller; made anew when something in it changes.
-    origin: Option<(u32, Arc<Origin>)>,
+    known: Option<Known>,
+}
+
+/// What is needed for each call; made anew when something in it changes.
+struct Known {
+    version: u32,
+    channel: Arc<WsxChannel>,
+    /// What services are told about the caller.
+    origin: Arc<Origin>,
 }
 
 impl ClientPeer {
     pub(super) fn new(host: Arc<Host>, connection: ConnectionHandle) -> Self {
-        Self { host, connection, origin: None }
+        Self { host, connection, known: None }
     }
 
-    fn origin(&mut self) -> Arc<Origin> {
+    fn known(&mut self) -> &Known {
         let version = self.connection.version();
-        if let Some((made, origin)) = &self.origin
-            && *made == version
-        {
-            return Arc::clone(origin);
+        if self.known.as_ref().is_none_or(|known| known.version != version) {
+            self.known = None;
         }
-        let names = self.connection.names();
-        let (principal, client) = (self.connection.principal(), self.connection.client());
+        let connection = &self.connection;
+        self.known.get_or_insert_with(|| Known::of(connection, version))
+    }
+}
+
+impl Known {
+    fn of(connection: &ConnectionHandle, version: u32) -> Self {
+        let (channel, names) = (connection.channel(), connection.names());
+        let (principal, client) = (connection.principal(), connection.client());
         let origin = Arc::new(Origin {
-            channel_name: Arc::clone(&self.connection.channel().name),
+            channel_name: Arc::clone(&channel.name),
             channel_type: ChannelType::WebSocket,
             security_name: principal.security_name,
             username: principal.username,
-            peer_address: self.connection.peer().address.to_string().into(),
+            peer_address: connection.peer().address.to_string().into(),
             client: Some(ClientOrigin {
-                connection_id: self.connection.id().clone(),
+                connection_id: connection.id().clone(),
                 client_id: client.id.as_str().into(),
                 client_name: client.name.as_str().into(),
                 peer_fqdn: names.peer,
             }),
         });
-        self.origin = Some((version, Arc::clone(&origin)));
-        origin
+        Self { version, channel, origin }
     }
 }
 
@@ -114,8 +125,8 @@ impl WsxPeer for ClientPeer {
     }
 
     fn invoke(&mut self, call: Call) -> BoxFuture<Result<Payload, CallFailure>> {
-        let origin = self.origin();
-        let channel = self.connection.channel();
+        let known = self.known();
+        let (channel, origin) = (&known.channel, Arc::clone(&known.origin));
         let timeout = call.deadline.map_or(channel.service_timeout, |deadline| {
             channel.service_timeout.min(deadline.saturating_duration_since(clock::instant()))
         });
