@@ -8,7 +8,6 @@
 //! twice.
 
 mod history;
-mod snapshot;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -17,8 +16,9 @@ use spanwire_crypto::{KeyRing, random};
 use spanwire_protocol::Timestamp;
 
 pub use self::history::{Revision, Version};
-pub use self::snapshot::{Meta, Snapshot, StateHash};
-use crate::edit::{Author, ChangedObject, Edit, EditError, Outcome, Plan, plan};
+use crate::change::{Author, ChangedObject};
+use crate::edit::{Edit, EditError, Outcome, Plan, plan};
+use crate::snapshot::{Meta, Snapshot};
 use crate::store::{ConfigStore, StoredChange, StoredRevision, StoredVersion};
 use crate::{Kind, Object, Password};
 
@@ -64,9 +64,7 @@ impl Configuration {
         built_in: &dyn Fn(Kind, &str) -> bool,
     ) -> Result<Outcome, EditError> {
         let _one_at_a_time = self.lock();
-        let before = self.snapshot();
-        let Plan { objects, changes, warnings } =
-            plan(&before, edits, built_in, &unusable_password)?;
+        let (before, Plan { objects, changes, warnings }) = self.decide(edits, built_in)?;
         if changes.is_empty() {
             let after = Arc::clone(&before);
             return Ok(Outcome { revision: None, before, after, changes, warnings });
@@ -89,9 +87,7 @@ impl Configuration {
         now: Timestamp,
         built_in: &dyn Fn(Kind, &str) -> bool,
     ) -> Result<Outcome, EditError> {
-        let before = self.snapshot();
-        let Plan { objects, changes, warnings } =
-            plan(&before, edits, built_in, &unusable_password)?;
+        let (before, Plan { objects, changes, warnings }) = self.decide(edits, built_in)?;
         let after = before.after(objects, &changes, before.revision() + 1, author, now);
         Ok(Outcome { revision: None, before, after: Arc::new(after), changes, warnings })
     }
@@ -119,6 +115,16 @@ impl Configuration {
             }
         }
         Ok(count)
+    }
+
+    fn decide(
+        &self,
+        edits: Vec<Edit>,
+        built_in: &dyn Fn(Kind, &str) -> bool,
+    ) -> Result<(Arc<Snapshot>, Plan), EditError> {
+        let now = self.snapshot();
+        let plan = plan(&now, edits, built_in, &unusable_password)?;
+        Ok((now, plan))
     }
 
     fn read(store: &dyn ConfigStore, keys: &KeyRing) -> Result<Snapshot, EditError> {

@@ -12,8 +12,9 @@ use thiserror::Error;
 
 pub use self::import::{ImportOptions, import_edits};
 pub(crate) use self::plan::{Plan, plan};
-use crate::configuration::Snapshot;
+use crate::change::ChangedObject;
 use crate::problem::{Problem, Warning};
+use crate::snapshot::Snapshot;
 use crate::store::ConfigStoreError;
 use crate::{Kind, Object};
 
@@ -57,32 +58,6 @@ pub enum Edit {
     },
 }
 
-/// Who wants a change, from where and why; stored with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Author {
-    /// A user, or what acts for nobody in particular, such as `spanwire-server`.
-    pub who: String,
-    /// An address, a program, a file.
-    pub from: String,
-    /// As far as somebody said.
-    pub reason: Option<String>,
-}
-
-impl Author {
-    /// Names the author, without a reason.
-    #[must_use]
-    pub fn new(who: impl Into<String>, from: impl Into<String>) -> Self {
-        Self { who: who.into(), from: from.into(), reason: None }
-    }
-
-    /// Adds the reason.
-    #[must_use]
-    pub fn because(mut self, reason: Option<String>) -> Self {
-        self.reason = reason;
-        self
-    }
-}
-
 /// What came of edits.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -96,30 +71,6 @@ pub struct Outcome {
     pub changes: Vec<ChangedObject>,
     /// What is probably not as it was meant.
     pub warnings: Vec<Warning>,
-}
-
-/// One object that differs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangedObject {
-    /// The object.
-    pub id: u64,
-    /// Its kind.
-    pub kind: Kind,
-    /// The version that it got.
-    pub version: u64,
-    /// What it was; `None` if it is new.
-    pub before: Option<Arc<Object>>,
-    /// What it is; `None` if it is gone.
-    pub after: Option<Arc<Object>>,
-}
-
-impl ChangedObject {
-    /// Returns the name, the new one after a rename.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let object = self.after.as_ref().or(self.before.as_ref());
-        object.map(|object| object.name()).unwrap_or_default()
-    }
 }
 
 /// Why edits are refused. Nothing was changed.

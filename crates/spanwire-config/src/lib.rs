@@ -38,6 +38,7 @@
 //! | `select` | objects selected by types and names |
 //! | `set` | objects by kind and name; create or update |
 //! | `edit` | edits judged together: what differs then, or every reason why not |
+//! | `snapshot`, `change` | all objects at one moment; what differs between two, and whose wish that was |
 //! | `configuration` | what holds now, its history, and going back |
 //! | [`store`] | the port to where it is kept, and the key-value implementation |
 //!
@@ -53,6 +54,8 @@
 
 mod address;
 mod bundle;
+#[cfg(feature = "store")]
+mod change;
 #[cfg(feature = "store")]
 mod configuration;
 mod diff;
@@ -73,6 +76,8 @@ mod rules;
 pub mod schema;
 mod select;
 mod set;
+#[cfg(feature = "store")]
+mod snapshot;
 pub mod spec;
 #[cfg(feature = "store")]
 pub mod store;
@@ -84,13 +89,13 @@ mod value;
 pub use crate::address::{RemoteUrl, WebSocketAddress};
 pub use crate::bundle::{Bundle, BundledFile, collect, import_bundle};
 #[cfg(feature = "store")]
-pub use crate::configuration::{Configuration, Meta, Revision, Snapshot, StateHash, Version};
+pub use crate::change::{Author, ChangedObject};
+#[cfg(feature = "store")]
+pub use crate::configuration::{Configuration, Revision, Version};
 pub use crate::diff::{FieldChange, diff};
 pub use crate::document::MAX_DEPTH;
 #[cfg(feature = "store")]
-pub use crate::edit::{
-    Author, ChangedObject, Edit, EditError, ImportOptions, Outcome, import_edits,
-};
+pub use crate::edit::{Edit, EditError, ImportOptions, Outcome, import_edits};
 pub use crate::environment::Environment;
 pub use crate::export::{ExportFormat, ExportOptions, export};
 pub use crate::file::{MAX_FILE, MAX_FILES};
@@ -107,5 +112,7 @@ pub use crate::password::{MASK, Password};
 pub use crate::problem::{MAX_PROBLEMS, Problem, Warning};
 pub use crate::select::Selection;
 pub use crate::set::{Action, Applied, Change, Managed, ObjectSet};
+#[cfg(feature = "store")]
+pub use crate::snapshot::{Meta, Snapshot, StateHash};
 
 pub use value::duration as parse_duration;

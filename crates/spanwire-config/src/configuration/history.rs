@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use spanwire_protocol::Timestamp;
 
-use super::{Configuration, Meta, Snapshot};
-use crate::edit::{ChangedObject, Edit, EditError};
+use super::Configuration;
+use crate::change::ChangedObject;
+use crate::edit::{Edit, EditError};
+use crate::snapshot::{Meta, Snapshot};
 use crate::store::{StoredRevision, StoredVersion};
 use crate::{Kind, Object};
 

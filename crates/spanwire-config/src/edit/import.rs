@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Edit;
-use crate::configuration::Snapshot;
+use crate::snapshot::Snapshot;
 use crate::{Import, Kind, Object, Selection};
 
 /// What an import does with what exists.
@@ -83,7 +83,8 @@ mod tests {
     use spanwire_protocol::Timestamp;
 
     use super::*;
-    use crate::edit::{Author, plan};
+    use crate::change::Author;
+    use crate::edit::plan;
     use crate::{Existing, parse_str};
 
     fn read(yaml: &str, snapshot: &Snapshot) -> Import {

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{ChangedObject, Edit, EditError};
-use crate::configuration::Snapshot;
+use super::{Edit, EditError};
+use crate::change::ChangedObject;
 use crate::problem::Warning;
+use crate::snapshot::Snapshot;
 use crate::validate::{self, Edited};
 use crate::{Kind, Object, ObjectSet, Password};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use spanwire_protocol::Timestamp;
 
-use crate::edit::{Author, ChangedObject};
+use crate::change::{Author, ChangedObject};
 use crate::store::StoredVersion;
 use crate::{Kind, Object, ObjectSet};
 
@@ -72,7 +72,7 @@ impl fmt::Display for StateHash {
 }
 
 impl Meta {
-    pub(super) fn of(version: &StoredVersion, object: &Object) -> Self {
+    pub(crate) fn of(version: &StoredVersion, object: &Object) -> Self {
         Self {
             id: version.id,
             version: version.version,
@@ -85,7 +85,7 @@ impl Meta {
 }
 
 impl Snapshot {
-    pub(super) fn new(revision: u64, last_id: u64, objects: Vec<(Meta, Object)>) -> Self {
+    pub(crate) fn new(revision: u64, last_id: u64, objects: Vec<(Meta, Object)>) -> Self {
         let mut snapshot = Self { revision, last_id, ..Self::default() };
         for (meta, object) in objects {
             snapshot.put(meta, Arc::new(object));
