@@ -3,23 +3,20 @@
 //! Every change of the configuration goes through [`Administration::change`], whoever asks for it: stored, put to work,
 //! told to those who watch, one at a time.
 
+pub(crate) mod app;
 mod backend;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use hyper::body::Incoming;
 use spanwire_admin::Applied;
 use spanwire_channel::clock;
-use spanwire_channel::transport::{Body, HttpApp, Peer};
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind, Outcome, Revision};
 use spanwire_crypto::{KeyRing, Secret};
 use spanwire_protocol::Timestamp;
 use spanwire_protocol::admin::{Event, Reloaded};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
+use self::app::AdminApp;
 use crate::backend::Host;
 use crate::data::AddressFile;
 use crate::reconciler::Reconciler;
@@ -126,26 +123,8 @@ pub(crate) fn is_built_in(host: &Host, kind: Kind, name: &str) -> bool {
 }
 
 /// The application behind the admin listener.
-pub(crate) struct AdminApp(Router);
-
-impl AdminApp {
-    pub(crate) fn new(administration: Arc<Administration>) -> Self {
-        Self(spanwire_admin::router(Arc::new(backend::AdminBackend(administration))))
-    }
-}
-
-impl HttpApp for AdminApp {
-    async fn handle(
-        &self,
-        request: axum::http::Request<Incoming>,
-        peer: Peer,
-    ) -> axum::http::Response<Body> {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert::<SocketAddr>(peer.address);
-        // The router cannot fail: every error of it is a response.
-        let Ok(answer) = self.0.clone().oneshot(request).await;
-        answer.map(Body::stream)
-    }
+pub(crate) fn application(administration: Arc<Administration>) -> AdminApp {
+    AdminApp::new(spanwire_admin::router(Arc::new(backend::AdminBackend(administration))))
 }
 
 impl std::fmt::Debug for Administration {

@@ -5,6 +5,7 @@
 
 mod builder;
 mod signals;
+mod start;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -21,9 +21,9 @@ use self::peer::ClientPeer;
 use crate::connections::ConnectionTable;
 use crate::events::Events;
 use crate::hooks::Hooks;
-use crate::reconciler::Statuses;
 use crate::resolver::Resolver;
 use crate::security::{Definitions, Verdict};
+use crate::status::Statuses;
 use crate::telemetry::Metrics;
 
 /// Everything a channel asks for.

@@ -27,6 +27,7 @@
 //! | `connections` | live connections, and those that ended |
 //! | [`resolver`] | host names of clients, off the path of connections |
 //! | `admin` | the server as the admin API sees it; every change goes through it |
+//! | `status` | how the running server stands to each object |
 //! | `events` | what happens, for those who watch |
 //! | [`telemetry`] | logs and metrics |
 
@@ -44,6 +45,7 @@ mod reconciler;
 pub mod resolver;
 mod security;
 pub mod settings;
+mod status;
 pub mod telemetry;
 mod wiring;
 

@@ -10,7 +10,6 @@
 mod connections;
 mod listeners;
 mod services;
-mod status;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +20,9 @@ use spanwire_channel::rest::RestChannel;
 use spanwire_config::{ChangedObject, Kind, Object, Snapshot};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::connections::is_let_in;
 pub(crate) use self::listeners::{Addresses, Doors, Tasks};
 use self::services::Services;
-pub(crate) use self::status::Statuses;
-use crate::admin::AdminApp;
+use crate::admin::app::AdminApp;
 use crate::backend::Host;
 use crate::error::StartError;
 use crate::security::CredentialChanges;

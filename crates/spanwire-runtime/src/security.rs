@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use spanwire_channel::backend::Principal;
+use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
 use spanwire_config::{ChangedObject, Kind, Object, Security};
 use spanwire_crypto::Secret;
 
@@ -115,6 +116,25 @@ impl Definitions {
         self.find(&principal.security_name).is_some_and(|known| {
             known.is_active && known.principal.credentials == principal.credentials
         })
+    }
+
+    /// Whether a connection could be made now as it was made then.
+    pub(crate) fn let_in(
+        &self,
+        connection: &ConnectionHandle,
+        channel: &WsxChannel,
+        logged_in: bool,
+    ) -> bool {
+        if !channel.origins.allows(connection.origin()) {
+            return false;
+        }
+        match &channel.security_name {
+            Some(security) if logged_in => {
+                let principal = connection.principal();
+                principal.security_name == *security && self.is_current(&principal)
+            }
+            _ => true,
+        }
     }
 
     /// Checks a user name and a password against one definition; an API key in a header comes without a user name.

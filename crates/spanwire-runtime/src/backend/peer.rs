@@ -12,7 +12,6 @@ use spanwire_service::{ChannelType, ClientOrigin, Origin};
 use spanwire_session::{Call, CallFailure};
 
 use super::{Host, failure};
-use crate::reconciler::is_let_in;
 use crate::security::Verdict;
 
 pub(super) struct ClientPeer {
@@ -106,7 +105,7 @@ impl WsxPeer for ClientPeer {
     fn opened(&mut self) {
         self.host.connections.logged_in(self.connection.id());
         let channel = self.connection.channel();
-        if !is_let_in(&self.connection, &channel, true, &self.host.definitions) {
+        if !self.host.definitions.let_in(&self.connection, &channel, true) {
             // What it logged in with changed while it did.
             self.connection.disconnect(CloseFrame::NOT_LET_IN);
         }

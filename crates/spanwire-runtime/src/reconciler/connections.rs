@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
 use spanwire_protocol::CloseFrame;
 
 use super::Reconciler;
-use crate::security::Definitions;
 use crate::wiring::Placed;
 
 impl Reconciler {
@@ -35,31 +33,12 @@ impl Reconciler {
             if !Arc::ptr_eq(&now.channel, &made_with) {
                 connection.reconfigure(Arc::clone(&now.channel));
             }
-            if !is_let_in(&connection, &now.channel, logged_in, &self.host.definitions) {
+            if !self.host.definitions.let_in(&connection, &now.channel, logged_in) {
                 tracing::info!(connection = %connection.id(), channel = &*now.channel.name, "access was withdrawn");
                 connection.disconnect(CloseFrame::NOT_LET_IN);
                 closed += 1;
             }
         }
         closed
-    }
-}
-
-/// Whether a connection could be made now as it was made then.
-pub(crate) fn is_let_in(
-    connection: &ConnectionHandle,
-    channel: &WsxChannel,
-    logged_in: bool,
-    definitions: &Definitions,
-) -> bool {
-    if !channel.origins.allows(connection.origin()) {
-        return false;
-    }
-    match &channel.security_name {
-        Some(security) if logged_in => {
-            let principal = connection.principal();
-            principal.security_name == *security && definitions.is_current(&principal)
-        }
-        _ => true,
     }
 }

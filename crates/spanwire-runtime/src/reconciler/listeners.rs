@@ -17,7 +17,7 @@ use spanwire_channel::wsx::WsxChannel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::AdminApp;
+use crate::admin::app::AdminApp;
 use crate::backend::{ChannelBackend, Host, Refusals};
 use crate::error::StartError;
 use crate::settings::Settings;

@@ -38,7 +38,7 @@ impl Statuses {
     }
 
     /// Notes what came of putting objects to work.
-    pub(super) fn record(
+    pub(crate) fn record(
         &self,
         ids: &BTreeSet<u64>,
         target: &Arc<Snapshot>,
