@@ -158,17 +158,26 @@ impl Reconciler {
         self.lock().doors.refuse_upgrades();
     }
 
-    /// Tries again what failed until the server stops.
-    pub(crate) async fn keep_trying(self: Arc<Self>, stop: CancellationToken) {
+    /// Tries again what failed until the server stops, and calls `tried` after each time.
+    pub(crate) async fn keep_trying(
+        self: Arc<Self>,
+        stop: CancellationToken,
+        tried: impl Fn(&Addresses) + Send + Sync + 'static,
+    ) {
+        let tried = Arc::new(tried);
         let mut interval = tokio::time::interval(RETRY_EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(interval.tick()).await.is_some() {
             if self.lock().failed.is_empty() {
                 continue;
             }
-            let reconciler = Arc::clone(&self);
+            let (reconciler, tried) = (Arc::clone(&self), Arc::clone(&tried));
+            let work = move || {
+                reconciler.retry();
+                tried(&reconciler.addresses());
+            };
             // A panic in it is logged by the runtime; the next round tries again.
-            let _ = tokio::task::spawn_blocking(move || reconciler.retry()).await;
+            let _ = tokio::task::spawn_blocking(work).await;
         }
     }
 

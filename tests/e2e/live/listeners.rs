@@ -58,6 +58,10 @@ async fn a_port_that_is_taken_is_shown_and_tried_again() {
     })
     .await;
     let _client = Client::connect(&address).await;
+    eventually("listen.json knows it", || async {
+        listening(&server)["channels"]["own"].as_str().is_some_and(|own| address.contains(own))
+    })
+    .await;
     assert_consistent(&server).await;
 }
 

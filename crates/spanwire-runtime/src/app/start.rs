@@ -26,7 +26,7 @@ use crate::demo;
 use crate::error::StartError;
 use crate::events::Events;
 use crate::hooks::Hooks;
-use crate::reconciler::{Doors, Reconciler, Tasks};
+use crate::reconciler::{Addresses, Doors, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
 use crate::security::Definitions;
 use crate::settings::{Loaded, Settings, SettingsControl, Sources};
@@ -205,11 +205,13 @@ impl Bound {
         let settings = settings.settings;
         reconciler.accept();
         maintain(&host, &tasks.stop, &tasks.requests);
-        tasks.requests.spawn(Arc::clone(&reconciler).keep_trying(tasks.stop.clone()));
         let addresses = reconciler.addresses();
         let address_file = prepared.administration.as_ref().map(|it| it.addresses.clone());
         let address_file = address_file.unwrap_or_default();
         address_file.publish(&addresses)?;
+        let (file, stop) = (address_file.clone(), tasks.stop.clone());
+        let tried = move |addresses: &Addresses| file.write(addresses);
+        tasks.requests.spawn(Arc::clone(&reconciler).keep_trying(stop, tried));
         let welcome = data.as_ref().zip(prepared.demo_password).map(|(data, password)| {
             let tls = settings.tls_certificate.is_some();
             demo::welcome(data.path(), addresses.main, tls, &password)
