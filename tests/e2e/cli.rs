@@ -1,6 +1,12 @@
 //! The `spanwire` command line against a running server.
 
+mod changes;
 mod connections;
+mod objects;
+mod passwords;
+mod refusals;
+mod terminal;
+mod watch;
 
 use std::io::Write;
 use std::path::Path;
@@ -33,6 +39,14 @@ pub(crate) fn parse(ended: &Finished) -> Value {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.err.is_empty(), "{ended:?}");
     serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+}
+
+/// Checks that a command did nothing, and that it says why.
+pub(crate) fn refused(ended: &Finished, code: i32, words: &[&str]) {
+    assert_eq!((ended.code, &*ended.out), (code, ""), "{ended:?}");
+    for word in words {
+        assert!(ended.err.contains(word), "{word} is not in {ended:?}");
+    }
 }
 
 #[tokio::test]

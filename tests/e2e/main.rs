@@ -14,6 +14,7 @@ mod cli;
 mod context;
 mod dns;
 mod examples;
+mod files;
 mod lifecycle;
 mod live;
 mod one_port;

@@ -18,13 +18,23 @@ use crate::client::{Client, Failure};
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let asked = match args::read(&args::command().get_matches()) {
+    let matches = args::command().try_get_matches();
+    let asked = match matches.and_then(|matches| args::read(&matches)) {
         Ok(asked) => asked,
-        Err(error) => error.format(&mut args::command()).exit(),
+        Err(error) => return misused(&error.format(&mut args::command())),
     };
     let Err(failure) = run(&asked) else { return ExitCode::SUCCESS };
     output::warn(&failure.to_string());
     ExitCode::from(failure.exit_code())
+}
+
+/// Says what is wrong with the arguments, or prints the help that they ask for.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    output::warn(&error.render().to_string());
+    ExitCode::from(2)
 }
 
 fn run(asked: &Asked) -> Result<(), Failure> {

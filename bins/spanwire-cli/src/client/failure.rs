@@ -3,6 +3,8 @@
 use spanwire_protocol::admin::Problem;
 use thiserror::Error;
 
+use crate::output::counted;
+
 /// Why a command did not do its work.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
@@ -35,9 +37,16 @@ impl Failure {
 }
 
 fn text(problem: &Problem) -> String {
+    // Where the detail is the first mistake, it has its line below.
+    let detail = match problem.errors.first() {
+        Some(first) if problem.detail.starts_with(&first.to_string()) => {
+            counted(problem.errors.len(), "mistake")
+        }
+        _ => problem.detail.clone(),
+    };
     let mut text = match &problem.cid {
-        Some(cid) => format!("{} ({}, correlation id {cid})", problem.detail, problem.status),
-        None => format!("{} ({})", problem.detail, problem.status),
+        Some(cid) => format!("{detail} ({}, correlation id {cid})", problem.status),
+        None => format!("{detail} ({})", problem.status),
     };
     for error in &problem.errors {
         text.push('\n');
@@ -62,6 +71,15 @@ mod tests {
                         no such object";
         assert_eq!(failure.to_string(), expected);
         assert_eq!(failure.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_mistake_is_told_once() {
+        let body =
+            br#"{"title": "Invalid", "status": 422, "detail": "name: taken; and 1 more mistakes",
+            "errors": [{"message": "name: taken"}, {"message": "type: unknown"}]}"#;
+        let expected = "2 mistakes (422)\nname: taken\ntype: unknown";
+        assert_eq!(Failure::refused(422, body).to_string(), expected);
     }
 
     #[test]

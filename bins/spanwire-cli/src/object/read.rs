@@ -92,13 +92,13 @@ fn edit(noun: &'static Noun, matches: &ArgMatches) -> Result<Verb, Error> {
     for word in matches.get_many::<String>("unset").into_iter().flatten() {
         let key = word.replace('-', "_");
         if patch.get(&key).is_some_and(|value| !value.is_null()) {
-            let message = format!("--{} is given and unset\n", long(&key));
+            let message = format!("--{} is given and unset", long(&key));
             return Err(Error::raw(ErrorKind::ArgumentConflict, message));
         }
         patch.insert(key, Value::Null);
     }
     if patch.is_empty() {
-        let message = "nothing is to be changed: give a key, as --help lists them\n";
+        let message = "nothing is to be changed: give a key, as --help lists them";
         return Err(Error::raw(ErrorKind::MissingRequiredArgument, message));
     }
     let name = text(matches, "name").unwrap_or_default();

@@ -1,8 +1,9 @@
 //! Asking a person for a secret on the terminal, without echo.
 //!
 //! The library puts the prompt out before it switches the echo off, so that what a program types at
-//! once would be seen, and it ends by Ctrl-C with the terminal as it is at that moment. Hence the
-//! echo is off here around all questions, and Ctrl-C is an answer like another: no.
+//! once would be seen, and a Ctrl-C at once would be a signal instead of an answer; after it the
+//! terminal would stay as it is at that moment. Hence echo and signals are off here around all
+//! questions, and Ctrl-C is an answer like another: no.
 
 use std::io;
 
@@ -15,7 +16,7 @@ pub(super) fn without_echo<T>(
     Ok(ask(&mut |prompt| rpassword::prompt_password(prompt)))
 }
 
-/// The terminal without echo until this is dropped.
+/// The terminal without echo and signals until this is dropped.
 #[cfg(unix)]
 struct Quiet(rustix::termios::Termios);
 
@@ -26,7 +27,7 @@ impl Quiet {
 
         let earlier = tcgetattr(io::stdin())?;
         let mut quiet = earlier.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
+        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
         tcsetattr(io::stdin(), OptionalActions::Now, &quiet)?;
         Ok(Self(earlier))
     }
