@@ -62,8 +62,12 @@ impl Setup {
     #[must_use]
     pub fn start(self) -> Server {
         let dir = tempfile::tempdir().unwrap();
-        let mut arguments = vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()];
-        arguments.extend(["--admin-listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        let mut arguments = Vec::new();
+        // Arguments would win over what a test sets.
+        if !self.settings.contains("listen =") {
+            let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+            arguments.extend(any.map(str::to_owned));
+        }
         for (n, yaml) in self.objects.iter().enumerate() {
             let file = dir.path().join(format!("objects-{n}.yaml"));
             std::fs::write(&file, yaml).unwrap();

@@ -1,6 +1,6 @@
-//! Foreign programs: Python with the PyPI clients, Node.js with `ws`, curl. `cargo xtask tools` installs them.
+//! Foreign programs: Python with the PyPI clients or with schemathesis, Node.js with `ws`, curl. `cargo xtask tools` installs them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::server::{command, workspace};
@@ -19,6 +19,16 @@ pub fn python(script: &str, arguments: &[&str]) -> Command {
     let mut python = command(folder().join("venv/bin/python"));
     python.env("SQLALCHEMY_SILENCE_UBER_WARNING", "1");
     python.arg(workspace().join("tests/clients").join(script)).args(arguments);
+    python
+}
+
+/// schemathesis, which makes requests from an OpenAPI document. It leaves files in the folder where it runs.
+#[must_use]
+pub fn schemathesis(folder_to_run_in: &Path) -> Command {
+    // Not its script, whose first line names the interpreter by a path that may be too long.
+    let mut python = command(folder().join("fuzz/bin/python"));
+    python.args(["-c", "from schemathesis.cli import schemathesis; schemathesis()"]);
+    python.current_dir(folder_to_run_in);
     python
 }
 

@@ -96,13 +96,18 @@ impl ChannelServer {
 impl ChannelServer {
     /// A channel may change while a connection to it is being made: whoever changed it has not seen this one.
     fn catch_up(&self, handle: &ConnectionHandle, made_with: &Arc<WsxChannel>) {
-        let routes = self.routes.load();
-        if routes.find_wsx(&made_with.path).is_some_and(|now| Arc::ptr_eq(now, made_with)) {
-            return;
-        }
-        match routes.wsx_with(made_with.id).filter(|channel| channel.is_active) {
-            Some(channel) => handle.reconfigure(Arc::clone(channel)),
-            None => handle.disconnect(CloseFrame::SHUTTING_DOWN),
+        let mut known = Arc::clone(made_with);
+        loop {
+            let routes = self.routes.load();
+            if routes.find_wsx(&known.path).is_some_and(|now| Arc::ptr_eq(now, &known)) {
+                return;
+            }
+            match routes.wsx_with(known.id).filter(|channel| channel.is_active) {
+                Some(channel) => handle.reconfigure(Arc::clone(channel)),
+                None => return handle.disconnect(CloseFrame::SHUTTING_DOWN),
+            }
+            // It may have changed again: what the handle has last must be what the routes have.
+            known = handle.channel();
         }
     }
 }

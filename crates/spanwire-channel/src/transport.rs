@@ -10,7 +10,9 @@ pub mod stream;
 pub mod tls;
 
 pub use limits::{AddressLimits, LimitSettings};
-pub use listener::{HttpApp, Listener, ListenerControl, ListenerSettings, Observer};
+pub use listener::{
+    HttpApp, Listener, ListenerControl, ListenerSettings, ListenerUpdate, Observer,
+};
 pub use peer::{AddressSource, Peer, TrustedProxies};
 pub use response::Body;
 pub use stream::Stream;

@@ -53,10 +53,7 @@ impl Administration {
         });
         match changed.await {
             Ok(Ok(result)) => result,
-            // It stands in the log why.
-            _ => Err(EditError::Store(spanwire_config::store::ConfigStoreError::Store(
-                "the change ended unexpectedly: see the log".to_owned(),
-            ))),
+            _ => Err(broke_off()),
         }
     }
 
@@ -67,7 +64,7 @@ impl Administration {
         let mut closed_connections = 0;
         if let Some(number) = outcome.revision {
             closed_connections = self.reconciler.apply(&outcome.after, &outcome.changes).closed;
-            self.addresses.write(&self.reconciler.addresses());
+            self.addresses.write(|| self.reconciler.addresses());
             self.tell(number, &outcome, author, now);
         }
         Ok(Applied { outcome, closed_connections })
@@ -107,7 +104,7 @@ impl Administration {
     pub(crate) fn reload_settings(&self) -> Result<Reloaded, Vec<String>> {
         let reloaded = self.settings.reload(|settings| {
             self.reconciler.set_settings(settings)?;
-            self.addresses.write(&self.reconciler.addresses());
+            self.addresses.write(|| self.reconciler.addresses());
             Ok(())
         })?;
         let (changed, needs_restart) =
@@ -115,6 +112,12 @@ impl Administration {
         tracing::info!(changed, needs_restart, "settings were read again");
         Ok(reloaded)
     }
+}
+
+/// For work that panicked; the log has why.
+fn broke_off() -> EditError {
+    let text = "the change ended unexpectedly: see the log".to_owned();
+    EditError::Store(spanwire_config::store::ConfigStoreError::Store(text))
 }
 
 /// Whether something exists without being stored.

@@ -117,7 +117,12 @@ impl App {
         let drain_timeout = self.reconciler.settings().drain_timeout;
         let ends = clock::instant() + drain_timeout;
         self.host.readiness.stopping.store(true, Ordering::Relaxed);
-        self.reconciler.refuse_upgrades();
+        // A change that is being applied holds it up for a moment.
+        let reconciler = Arc::clone(&self.reconciler);
+        let refusing = tokio::task::spawn_blocking(move || reconciler.refuse_upgrades());
+        if tokio::time::timeout_at(ends.into(), refusing).await.is_err() {
+            tracing::warn!("a change was still being applied");
+        }
         self.tasks.stop.cancel();
         // Calls get most of the time, close handshakes the rest.
         self.host.connections.drain(clock::instant() + drain_timeout.mul_f32(0.8));

@@ -109,9 +109,13 @@ impl ConnectionTable {
         Some(closed)
     }
 
-    /// Every connection, and whether its client is logged in.
-    pub(crate) fn handles(&self) -> Vec<(ConnectionHandle, bool)> {
-        self.read().values().map(|entry| (entry.handle.clone(), entry.logged_in)).collect()
+    /// Every connection, logged in or not.
+    pub(crate) fn handles(&self) -> Vec<ConnectionHandle> {
+        self.read().values().map(|entry| entry.handle.clone()).collect()
+    }
+
+    pub(crate) fn is_logged_in(&self, id: &ConnectionId) -> bool {
+        self.read().get(id).is_some_and(|entry| entry.logged_in)
     }
 
     /// The last connections that ended, newest first.

@@ -67,17 +67,23 @@ enum State {
 
 impl AddressFile {
     /// Says for the first time where the server listens.
-    pub(crate) fn publish(&self, addresses: &Addresses) -> Result<(), StartError> {
+    pub(crate) fn publish(
+        &self,
+        addresses: impl FnOnce() -> Arc<Addresses>,
+    ) -> Result<(), StartError> {
         let Some((path, state)) = self.0.as_deref() else { return Ok(()) };
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let addresses = &*addresses();
         *state = State::Ready(addresses.clone());
         replace(path, addresses.to_json().to_string().as_bytes()).map_err(StartError::data)
     }
 
     /// Says it again where it has changed.
-    pub(crate) fn write(&self, addresses: &Addresses) {
+    pub(crate) fn write(&self, addresses: impl FnOnce() -> Arc<Addresses>) {
         let Some((path, state)) = self.0.as_deref() else { return };
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked for under the lock, so that the newest ones are written last.
+        let addresses = &*addresses();
         if !matches!(&*state, State::Ready(known) if known != addresses) {
             return;
         }

@@ -12,6 +12,7 @@ mod listeners;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +26,6 @@ use self::services::Services;
 use crate::admin::app::AdminApp;
 use crate::backend::Host;
 use crate::error::StartError;
-use crate::security::CredentialChanges;
 use crate::settings::Settings;
 use crate::wiring::{self, Placed};
 
@@ -39,6 +39,7 @@ pub(crate) struct Reconciler {
     running: Mutex<Running>,
     /// What `running` came to last, for whoever must not wait.
     shown: ArcSwap<Shown>,
+    has_failed: AtomicBool,
 }
 
 /// What others see of what runs.
@@ -67,6 +68,32 @@ pub(crate) struct Application {
 }
 
 impl Running {
+    /// Ends channels that failed and ran on where they were, if that is another channel's now or its listener is gone.
+    fn evict(
+        &self,
+        web_sockets: &mut BTreeMap<u64, Option<Placed>>,
+        failed: &BTreeMap<u64, String>,
+    ) {
+        // Those that were not tried this time are as they were.
+        let before = self.failed.iter().filter(|id| !web_sockets.contains_key(id));
+        let failed: BTreeSet<u64> = before.chain(failed.keys()).copied().collect();
+        if failed.is_empty() {
+            return;
+        }
+        let stay = self.web_sockets.iter().filter(|(id, _)| !web_sockets.contains_key(id));
+        let all = web_sockets.iter().filter_map(|(id, placed)| Some((id, placed.as_ref()?)));
+        let key = |placed: &Placed| (placed.place.clone(), placed.channel.path.clone());
+        let (kept, held): (Vec<_>, Vec<_>) =
+            stay.chain(all).partition(|(id, _)| failed.contains(id));
+        let held: BTreeSet<_> = held.into_iter().map(|(_, placed)| key(placed)).collect();
+        let ends = |placed: &Placed| held.contains(&key(placed)) || !self.doors.has(&placed.place);
+        let ended: Vec<u64> =
+            kept.into_iter().filter(|(_, placed)| ends(placed)).map(|(id, _)| *id).collect();
+        for id in ended {
+            web_sockets.insert(id, None);
+        }
+    }
+
     fn show(&self) -> Shown {
         let addresses = Arc::new(self.doors.addresses(self.web_sockets.values()));
         Shown { snapshot: Arc::clone(&self.snapshot), addresses }
@@ -89,6 +116,7 @@ impl Reconciler {
             settings: ArcSwap::from_pointee(settings),
             shown: ArcSwap::from_pointee(running.show()),
             running: Mutex::new(running),
+            has_failed: AtomicBool::new(false),
         }
     }
 
@@ -102,8 +130,7 @@ impl Reconciler {
         let mut running = self.lock();
         let mut ids: BTreeSet<u64> = changes.iter().map(|change| change.id).collect();
         ids.extend(self.dependants(target, changes));
-        let credentials = self.host.definitions.apply(changes);
-        self.work(&mut running, target, &ids, &credentials)
+        self.work(&mut running, target, &ids, changes)
     }
 
     /// Tries again what failed, and forgets nothing of what works.
@@ -113,7 +140,7 @@ impl Reconciler {
             return Application::default();
         }
         let (target, ids) = (Arc::clone(&running.snapshot), running.failed.clone());
-        self.work(&mut running, &target, &ids, &CredentialChanges::default())
+        self.work(&mut running, &target, &ids, &[])
     }
 
     /// Takes other settings: listeners first, because they can fail, then everything whose limits they set.
@@ -127,7 +154,7 @@ impl Reconciler {
         let channels = [Kind::WebSocket, Kind::ChannelRest].into_iter();
         let channels = channels.flat_map(|kind| target.objects().of_kind(kind));
         let ids = channels.filter_map(|it| Some(target.meta(it.kind(), &it.name())?.id)).collect();
-        Ok(self.work(running, &target, &ids, &CredentialChanges::default()))
+        Ok(self.work(running, &target, &ids, &[]))
     }
 
     /// Where the server listens.
@@ -162,19 +189,19 @@ impl Reconciler {
     pub(crate) async fn keep_trying(
         self: Arc<Self>,
         stop: CancellationToken,
-        tried: impl Fn(&Addresses) + Send + Sync + 'static,
+        tried: impl Fn(&Self) + Send + Sync + 'static,
     ) {
         let tried = Arc::new(tried);
         let mut interval = tokio::time::interval(RETRY_EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(interval.tick()).await.is_some() {
-            if self.lock().failed.is_empty() {
+            if !self.has_failed.load(Ordering::Relaxed) {
                 continue;
             }
             let (reconciler, tried) = (Arc::clone(&self), Arc::clone(&tried));
             let work = move || {
                 reconciler.retry();
-                tried(&reconciler.addresses());
+                tried(&reconciler);
             };
             // A panic in it is logged by the runtime; the next round tries again.
             let _ = tokio::task::spawn_blocking(work).await;
@@ -186,7 +213,7 @@ impl Reconciler {
         running: &mut Running,
         target: &Arc<Snapshot>,
         ids: &BTreeSet<u64>,
-        credentials: &CredentialChanges,
+        changes: &[ChangedObject],
     ) -> Application {
         let settings = self.settings();
         let mut failed = BTreeMap::new();
@@ -194,6 +221,7 @@ impl Reconciler {
 
         let mut services = BTreeMap::new();
         let mut web_sockets = BTreeMap::new();
+        let mut rest = BTreeMap::new();
         for id in ids {
             match object(*id).as_deref() {
                 Some(object @ (Object::Service(_) | Object::WsxGateway(_))) => {
@@ -209,25 +237,34 @@ impl Reconciler {
                 }
                 Some(Object::ChannelRest(channel)) => {
                     match wiring::rest(channel, target.objects(), &settings) {
-                        Ok(channel) if channel.is_active => {
-                            running.rest.insert(*id, Arc::new(channel));
+                        Ok(channel) => {
+                            rest.insert(*id, channel.is_active.then(|| Arc::new(channel)));
                         }
-                        Ok(_) => drop(running.rest.remove(id)),
                         Err(error) => drop(failed.insert(*id, error)),
                     }
                 }
                 Some(_) => {}
                 None => {
                     services.insert(*id, None);
-                    running.rest.remove(id);
+                    rest.insert(*id, None);
                     if running.web_sockets.contains_key(id) {
                         web_sockets.insert(*id, None);
                     }
                 }
             }
         }
-        running.services.replace(services, self.host.ports.registry());
+        // What can take long comes before anything is different: new names before those who ask by them, former names
+        // until nobody does.
         failed.extend(running.doors.open(&mut web_sockets, &running.web_sockets, &settings));
+        running.evict(&mut web_sockets, &failed);
+        let credentials = self.host.definitions.apply(changes);
+        let former = running.services.replace(services, self.host.ports.registry());
+        for (id, channel) in rest {
+            match channel {
+                Some(channel) => drop(running.rest.insert(id, channel)),
+                None => drop(running.rest.remove(&id)),
+            }
+        }
         let moves_connections = credentials.any || !web_sockets.is_empty();
         let gone = self.replace_channels(running, web_sockets);
         running.doors.set_routes(&running.web_sockets, &running.rest);
@@ -235,9 +272,12 @@ impl Reconciler {
             true => self.update_connections(&running.web_sockets, &gone, &credentials.renamed),
             false => 0,
         };
+        running.services.forget(&former, self.host.ports.registry());
+        self.host.definitions.forget(changes);
 
         running.failed.retain(|id| !ids.contains(id) && target.by_id(*id).is_some());
         running.failed.extend(failed.keys());
+        self.has_failed.store(!running.failed.is_empty(), Ordering::Relaxed);
         running.snapshot = Arc::clone(target);
         self.shown.store(Arc::new(running.show()));
         self.host.statuses.record(ids, target, &failed);

@@ -2,7 +2,7 @@
 
 mod throttle;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -68,7 +68,8 @@ impl Definitions {
         self.throttle.set_free(failures_before_delay);
     }
 
-    /// Takes over what has changed in the configuration.
+    /// Takes over what has changed in the configuration. Former names stay until [`Definitions::forget`], for those
+    /// who still ask by them.
     pub(crate) fn apply(&self, changes: &[ChangedObject]) -> CredentialChanges {
         let mut result = CredentialChanges::default();
         let changes: Vec<_> =
@@ -77,10 +78,9 @@ impl Definitions {
             return result;
         }
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        // All former names go first: two definitions may have swapped theirs.
         let former: Vec<_> = changes
             .iter()
-            .map(|change| change.before.as_ref().and_then(|it| by_name.remove(&it.name())))
+            .map(|change| change.before.as_ref().and_then(|it| by_name.get(&it.name()).cloned()))
             .collect();
         for (change, former) in changes.into_iter().zip(former) {
             result.any = true;
@@ -99,6 +99,19 @@ impl Definitions {
         result
     }
 
+    /// Forgets the names that stand for nothing any more after these changes.
+    pub(crate) fn forget(&self, changes: &[ChangedObject]) {
+        let changes = || changes.iter().filter(|change| change.kind == Kind::Security);
+        let name = |object: &Option<Arc<Object>>| object.as_ref().map(|object| object.name());
+        let stay: BTreeSet<String> = changes().filter_map(|change| name(&change.after)).collect();
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        for former in changes().filter_map(|change| name(&change.before)) {
+            if !stay.contains(&former) {
+                by_name.remove(&former);
+            }
+        }
+    }
+
     fn definition(&self, object: &Security, state: Option<u64>) -> Definition {
         let password = object.password.as_ref().map(|password| password.reveal().to_owned());
         let principal = Principal {
@@ -109,13 +122,6 @@ impl Definitions {
         // An empty secret matches nothing.
         let password = Secret::new(password.unwrap_or_default());
         Definition { principal, password, is_active: object.is_active }
-    }
-
-    /// Whether somebody who proved to be this could do so again.
-    pub(crate) fn is_current(&self, principal: &Principal) -> bool {
-        self.find(&principal.security_name).is_some_and(|known| {
-            known.is_active && known.principal.credentials == principal.credentials
-        })
     }
 
     /// Whether a connection could be made now as it was made then.
@@ -129,10 +135,11 @@ impl Definitions {
             return false;
         }
         match &channel.security_name {
-            Some(security) if logged_in => {
+            // By the state of the credentials, not by their name, which may just have changed.
+            Some(security) if logged_in => self.find(security).is_some_and(|known| {
                 let principal = connection.principal();
-                principal.security_name == *security && self.is_current(&principal)
-            }
+                known.is_active && known.principal.credentials == principal.credentials
+            }),
             _ => true,
         }
     }
@@ -222,21 +229,29 @@ mod tests {
             panic!()
         };
         let apply = |before: &Object, after: Option<&Object>| {
-            definitions.apply(&[change(Some(before.clone()), after.cloned())])
+            let changes = [change(Some(before.clone()), after.cloned())];
+            let result = definitions.apply(&changes);
+            definitions.forget(&changes);
+            result
+        };
+        let is_current = |principal: &Principal| {
+            let known = definitions.find(&principal.security_name);
+            known
+                .is_some_and(|it| it.is_active && it.principal.credentials == principal.credentials)
         };
         let (first, renamed) = (object("app1", "secret1"), object("app2", "secret1"));
         let changes = apply(&first, Some(&renamed));
         assert_eq!(changes.renamed.get("app1").map(String::as_str), Some("app2"));
-        assert!(!definitions.is_current(&principal));
+        assert!(!is_current(&principal));
         principal.security_name = "app2".into();
-        assert!(definitions.is_current(&principal), "a new name is no new password");
+        assert!(is_current(&principal), "a new name is no new password");
         let other = object("app2", "secret2");
         apply(&renamed, Some(&other));
-        assert!(!definitions.is_current(&principal));
+        assert!(!is_current(&principal));
         apply(&other, Some(&renamed));
-        assert!(!definitions.is_current(&principal), "not even when it is changed back");
+        assert!(!is_current(&principal), "not even when it is changed back");
         apply(&renamed, None);
-        assert!(!definitions.is_current(&principal));
+        assert!(!is_current(&principal));
         assert!(!definitions.apply(&[]).any);
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Nothing is started here. What an object refers to is looked up in the configuration it belongs to.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use spanwire_builtins::Gateway;
@@ -93,6 +93,15 @@ pub(crate) struct Placed {
     pub(crate) tls: Option<TlsFiles>,
 }
 
+impl Placed {
+    /// The channel as it is now, where it was before.
+    pub(crate) fn kept_at(self, before: &Self) -> Self {
+        let path = before.channel.path.clone();
+        let channel = Arc::new(WsxChannel { path, ..(*self.channel).clone() });
+        Self { channel, ..before.clone() }
+    }
+}
+
 /// A WebSocket channel.
 pub(crate) fn web_socket(id: u64, channel: &WebSocketChannel, settings: &Settings) -> Placed {
     let (place, path, wants_tls) = match &channel.address {
@@ -111,12 +120,27 @@ pub(crate) fn web_socket(id: u64, channel: &WebSocketChannel, settings: &Setting
     Placed { channel, place, wants_tls, tls }
 }
 
-/// The address that a host and a port stand for on this machine.
+/// The address that a host and a port stand for on this machine. Names are looked up for a limited time, and others
+/// wait for it meanwhile.
 pub(crate) fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
-    use std::net::ToSocketAddrs;
-    let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, port));
+    }
+    let (found, name) = (Arc::new(OnceLock::new()), host.to_owned());
+    let (answer, answered) = std::sync::mpsc::sync_channel(1);
+    let result = Arc::clone(&found);
+    std::thread::spawn(move || {
+        let address = (&*name, port).to_socket_addrs().ok().and_then(|mut all| all.next());
+        let _ = result.set(address);
+        // Whoever asked may have given up.
+        let _ = answer.send(());
+    });
+    let _ = answered.recv_timeout(RESOLVE_TIMEOUT);
+    let address = found.get().copied().flatten();
     address.ok_or_else(|| format!("`{host}` is no address of this machine: correct the address"))
 }
+
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The certificate files of the main listener.
 pub(crate) fn main_tls(settings: &Settings) -> Option<TlsFiles> {

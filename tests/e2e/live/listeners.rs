@@ -115,3 +115,39 @@ async fn a_stored_channel_whose_port_is_taken_does_not_keep_the_server_down() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_move_to_an_address_that_is_not_ours_leaves_the_listener() {
+    let server = Server::setup().objects(OBJECTS).start();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    create(&server, "web_socket", own(&format!("ws://127.0.0.1:{free}/a"))).await;
+    let foreign = json!({"address": format!("ws://192.0.2.1:{free}/a")});
+    let object = patch(&server, "web_socket", "own", foreign).await;
+    assert_eq!(object["meta"]["state"], "failed", "{object}");
+    let _client = Client::connect(&format!("ws://127.0.0.1:{free}/a")).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_move_is_otherwise_what_it_is_now() {
+    let server = Server::setup().objects(OBJECTS).start();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("ws://{}/open", taken.local_addr().unwrap());
+    let mut open = Client::connect(&server.ws("/ws/open")).await;
+    open.create_session("", "").await;
+    // It stays where it is, and lets in whom it lets in now.
+    let change = json!({"address": address, "sec_def": "app1"});
+    let object = patch(&server, "web_socket", "open", change).await;
+    assert_eq!(object["meta"]["state"], "failed", "{object}");
+    assert_eq!(open.receive_close().await.1.map(|frame| u16::from(frame.code)), Some(1008));
+    let mut client = Client::log_in(&server.ws("/ws/open"), "app1", "secret1").await;
+    // What it refers to is renamed, and it follows.
+    patch(&server, "security", "app1", json!({"name": "app2"})).await;
+    assert_eq!(client.call(&json!(1)).await["data"], 1);
+    // The path belongs to whom the configuration gives it.
+    let object = json!({"name": "heir", "address": "/ws/open", "service": "zato.helpers.echo", "sec_def": "app2"});
+    create(&server, "web_socket", object).await;
+    assert_eq!(client.receive_close().await.1.map(|frame| u16::from(frame.code)), Some(1001));
+    let _heir = Client::log_in(&server.ws("/ws/open"), "app1", "secret1").await;
+    let list = spanwire_tests::http::connections(&server).await;
+    assert_eq!(list[0]["channel_name"], "heir", "{list:?}");
+}

@@ -102,3 +102,29 @@ async fn tls_comes_by_a_reload() {
     assert_eq!(client.call(&json!(1)).await["data"], 1);
     assert_eq!(plain.call(&json!(2)).await["data"], 2, "what is open stays what it is");
 }
+
+#[tokio::test]
+async fn the_main_listener_moves_and_sockets_stay() {
+    let settings = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
+    let server = Server::setup().objects(OBJECTS).settings(settings).start();
+    let mut client = Client::connect(&server.ws("/ws/open")).await;
+    client.create_session("", "").await;
+    let port = server.address().port();
+    // The same port on every address; the first one is in the way.
+    write(&server, &format!("listen = \"0.0.0.0:{port}\"\nadmin_listen = \"127.0.0.1:0\"\n"));
+    let reloaded = ok(reload(&server).await);
+    assert_eq!(reloaded["changed"], json!(["listen"]), "{reloaded}");
+    assert_eq!(client.call(&json!(1)).await["data"], 1);
+    let mut other = Client::connect(&server.ws("/ws/open")).await;
+    other.create_session("", "").await;
+    // An address that is not ours: nothing changes.
+    write(
+        &server,
+        &format!(
+            "listen = \"192.0.2.1:{port}\"\nadmin_listen = \"127.0.0.1:0\"\n[limits]\nheaders = 20\n"
+        ),
+    );
+    assert_eq!(reload(&server).await.status, 422);
+    assert_eq!(setting(&server, "limits.headers").await["value"], 100);
+    let _third = Client::connect(&server.ws("/ws/open")).await;
+}

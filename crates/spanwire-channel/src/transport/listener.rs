@@ -114,20 +114,41 @@ impl ListenerControl {
         Ok(Self(Arc::new(Control { settings, tls: ArcSwapOption::new(tls) })))
     }
 
-    /// Works like this for connections from now on. Open ones keep what they started with.
+    /// How it works now.
+    #[must_use]
+    pub fn settings(&self) -> Arc<ListenerSettings> {
+        self.0.settings.load_full()
+    }
+
+    /// Reads what other settings need, and changes nothing yet.
     ///
     /// # Errors
-    /// When certificate files are unusable; then nothing changes.
-    pub fn update(&self, settings: ListenerSettings) -> Result<(), TlsError> {
+    /// When certificate files are unusable.
+    pub fn prepare(&self, settings: ListenerSettings) -> Result<ListenerUpdate, TlsError> {
         let current = self.0.tls.load_full();
         let tls = match (&settings.tls, current) {
             (Some(files), Some(current)) if current.files() == files => Some(current),
             (Some(files), _) => Some(Arc::new(Tls::open(files.clone())?)),
             (None, _) => None,
         };
-        self.0.tls.store(tls);
-        self.0.settings.store(Arc::new(settings));
-        Ok(())
+        Ok(ListenerUpdate { control: self.clone(), settings: Arc::new(settings), tls })
+    }
+}
+
+/// Other settings of a listener, which nothing can keep from being taken.
+#[derive(Debug)]
+#[must_use = "nothing changes without commit"]
+pub struct ListenerUpdate {
+    control: ListenerControl,
+    settings: Arc<ListenerSettings>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl ListenerUpdate {
+    /// Works like this for connections from now on. Open ones keep what they started with.
+    pub fn commit(self) {
+        self.control.0.tls.store(self.tls);
+        self.control.0.settings.store(self.settings);
     }
 }
 
@@ -243,6 +264,14 @@ pub enum BindError {
     /// Certificate files are unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl BindError {
+    /// Whether somebody listens there already.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Address { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
 }
 
 struct Connection<A> {

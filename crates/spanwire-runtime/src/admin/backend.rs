@@ -20,7 +20,7 @@ use spanwire_service::{
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use super::{Administration, is_built_in};
+use super::{Administration, broke_off, is_built_in};
 
 /// The server, administered.
 pub(super) struct AdminBackend(pub(super) Arc<Administration>);
@@ -136,9 +136,13 @@ impl Backend for AdminBackend {
             if !dry_run {
                 return self.0.change(edits, author).await;
             }
-            let built_in = |kind: Kind, name: &str| self.is_built_in(kind, name);
-            let now = clock::timestamp();
-            let outcome = self.0.configuration.preview(edits, &author, now, &built_in)?;
+            let this = Arc::clone(&self.0);
+            let preview = move || {
+                let built_in = |kind: Kind, name: &str| is_built_in(&this.host, kind, name);
+                this.configuration.preview(edits, &author, clock::timestamp(), &built_in)
+            };
+            let outcome = tokio::task::spawn_blocking(preview).await;
+            let outcome = outcome.unwrap_or_else(|_| Err(broke_off()))?;
             Ok(Applied { outcome, closed_connections: 0 })
         })
     }

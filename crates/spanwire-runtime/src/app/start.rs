@@ -26,7 +26,7 @@ use crate::demo;
 use crate::error::StartError;
 use crate::events::Events;
 use crate::hooks::Hooks;
-use crate::reconciler::{Addresses, Doors, Reconciler, Tasks};
+use crate::reconciler::{Doors, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
 use crate::security::Definitions;
 use crate::settings::{Loaded, Settings, SettingsControl, Sources};
@@ -57,9 +57,18 @@ pub(super) async fn start(builder: AppBuilder) -> Result<App, StartError> {
     let mut bound = Bound { host, reconciler, data, settings, sources, started, tasks };
     let inputs = Inputs { imports, texts };
     // Reads files, resolves names and binds sockets.
+    let (stop, reconciler) = (bound.tasks.stop.clone(), Arc::clone(&bound.reconciler));
     let ready = tokio::task::spawn_blocking(move || bound.prepare(&inputs).map(|it| (bound, it)));
-    let (bound, prepared) = ready.await.map_err(StartError::data)??;
-    bound.open(prepared)
+    let opened = match ready.await.map_err(StartError::data) {
+        Ok(Ok((bound, prepared))) => bound.open(prepared),
+        Ok(Err(error)) | Err(error) => Err(error),
+    };
+    if opened.is_err() {
+        // Nothing may hold on to sockets and folder.
+        stop.cancel();
+        reconciler.refuse_upgrades();
+    }
+    opened
 }
 
 /// What objects come with a start.
@@ -208,9 +217,9 @@ impl Bound {
         let addresses = reconciler.addresses();
         let address_file = prepared.administration.as_ref().map(|it| it.addresses.clone());
         let address_file = address_file.unwrap_or_default();
-        address_file.publish(&addresses)?;
+        address_file.publish(|| reconciler.addresses())?;
         let (file, stop) = (address_file.clone(), tasks.stop.clone());
-        let tried = move |addresses: &Addresses| file.write(addresses);
+        let tried = move |reconciler: &Reconciler| file.write(|| reconciler.addresses());
         tasks.requests.spawn(Arc::clone(&reconciler).keep_trying(stop, tried));
         let welcome = data.as_ref().zip(prepared.demo_password).map(|(data, password)| {
             let tls = settings.tls_certificate.is_some();

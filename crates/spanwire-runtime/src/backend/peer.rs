@@ -109,6 +109,11 @@ impl WsxPeer for ClientPeer {
             // What it logged in with changed while it did.
             self.connection.disconnect(CloseFrame::NOT_LET_IN);
         }
+        if let Some(name) = &channel.security_name
+            && self.connection.principal().security_name != *name
+        {
+            self.connection.rename_principal(Arc::clone(name));
+        }
         self.host.metrics.connections.increment(1.0);
         self.host.resolver.want(&self.connection);
         let (id, client) = (self.connection.id(), self.connection.client());

@@ -19,7 +19,7 @@ impl Reconciler {
     ) -> usize {
         let mut closed = 0;
         let all = self.host.connections.handles().into_iter();
-        for (connection, logged_in) in all.filter(|(connection, _)| !connection.is_closing()) {
+        for connection in all.filter(|connection| !connection.is_closing()) {
             let made_with = connection.channel();
             if let Some(name) = renamed.get(&*connection.principal().security_name) {
                 connection.rename_principal(name.as_str().into());
@@ -33,6 +33,8 @@ impl Reconciler {
             if !Arc::ptr_eq(&now.channel, &made_with) {
                 connection.reconfigure(Arc::clone(&now.channel));
             }
+            // Whoever logs in after this finds the channel as it is now.
+            let logged_in = self.host.connections.is_logged_in(connection.id());
             if !self.host.definitions.let_in(&connection, &now.channel, logged_in) {
                 tracing::info!(connection = %connection.id(), channel = &*now.channel.name, "access was withdrawn");
                 connection.disconnect(CloseFrame::NOT_LET_IN);

@@ -11,7 +11,8 @@ use spanwire_channel::backend::Backend;
 use spanwire_channel::rest::RestChannel;
 use spanwire_channel::server::{ChannelServer, Routes};
 use spanwire_channel::transport::{
-    AddressLimits, HttpApp, Listener, ListenerControl, ListenerSettings, TlsFiles, TrustedProxies,
+    AddressLimits, HttpApp, Listener, ListenerControl, ListenerSettings, ListenerUpdate, TlsError,
+    TlsFiles, TrustedProxies,
 };
 use spanwire_channel::wsx::WsxChannel;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ pub(crate) struct Doors {
     host: Arc<Host>,
     backend: Arc<dyn Backend>,
     limits: Arc<AddressLimits>,
+    /// Of their own: whoever fills the others must not lock administrators out.
+    admin_limits: Arc<AddressLimits>,
     tasks: Tasks,
     main: Door<ChannelServer>,
     admin: Option<Door<AdminApp>>,
@@ -92,6 +95,42 @@ impl<A: HttpApp> Door<A> {
         })
     }
 
+    /// Binds another address for the same application. If only this door is in the way, it is closed first.
+    fn moved(
+        &self,
+        address: SocketAddr,
+        settings: &ListenerSettings,
+        stop: &CancellationToken,
+    ) -> Result<Self, String> {
+        let bind = || Self::bind(address, Arc::clone(&self.app), settings.clone(), stop);
+        match bind() {
+            Err(StartError::Bind(error))
+                if error.is_taken() && address.port() == self.address.port() =>
+            {
+                self.close.cancel();
+                retried(|| bind().map_err(|error| error.to_string()))
+            }
+            bound => bound.map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Binds the same address again after it was closed; accepts nothing yet.
+    fn reopen(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        if !self.close.is_cancelled() {
+            return Ok(());
+        }
+        let settings = self.control.settings();
+        // The address that the system chose, where it chose.
+        let again = || {
+            let door = Self::bind(self.address, Arc::clone(&self.app), (*settings).clone(), stop);
+            door.map_err(|error| error.to_string())
+        };
+        let configured = self.configured;
+        *self = retried(again)?;
+        self.configured = configured;
+        Ok(())
+    }
+
     fn accept(&mut self, tasks: &TaskTracker) {
         if let Some(listener) = self.listener.take() {
             tasks.spawn(listener.serve(Arc::clone(&self.app), self.close.clone(), tasks.clone()));
@@ -126,6 +165,7 @@ impl Doors {
             host,
             backend,
             limits,
+            admin_limits: AddressLimits::new(settings.limit_settings()),
             tasks,
             main,
             admin: None,
@@ -177,95 +217,140 @@ impl Doors {
         }
     }
 
-    /// Opens what channels want for themselves. A channel whose listener cannot be opened is taken out of `wanted`, so
-    /// that what ran before stays, and returned with the reason.
+    /// Opens what channels want for themselves. A channel whose listener cannot be opened is returned with the reason;
+    /// it stays where it ran before, if it did, and is otherwise as it is wanted now.
     pub(super) fn open(
         &mut self,
         wanted: &mut BTreeMap<u64, Option<Placed>>,
         running: &HashMap<u64, Placed>,
         settings: &Settings,
     ) -> BTreeMap<u64, String> {
-        let places: BTreeSet<Place> = wanted
-            .values()
-            .flatten()
-            .map(|placed| placed.place.clone())
-            .filter(|place| *place != Place::Main)
-            .collect();
+        let is_own = |place: &Place| *place != Place::Main;
+        let places = wanted.values().flatten().map(|placed| placed.place.clone());
+        let places: BTreeSet<Place> = places.filter(is_own).collect();
         let mut failed = BTreeMap::new();
-        for place in places {
-            let stays = running.iter().filter(|(id, _)| !wanted.contains_key(id)).map(|(_, it)| it);
-            let members: Vec<&Placed> =
-                stays.chain(wanted.values().flatten()).filter(|it| it.place == place).collect();
-            let tls = tls_of(&members, settings);
-            let opened = self.open_one(&place, tls, settings, wanted, running);
-            let Err(error) = opened else { continue };
-            let here = |it: &Option<Placed>| it.as_ref().is_some_and(|it| it.place == place);
-            let ids: Vec<u64> =
-                wanted.iter().filter(|(_, it)| here(it)).map(|(id, _)| *id).collect();
-            for id in ids {
-                wanted.remove(&id);
-                failed.insert(id, error.clone());
+        for place in &places {
+            let Err(error) = self.open_one(place, wanted, running, settings) else { continue };
+            for (id, placed) in wanted.iter_mut() {
+                if placed.as_ref().is_some_and(|placed| placed.place == *place) {
+                    failed.insert(*id, error.clone());
+                    *placed = placed.take().zip(running.get(id)).map(|(new, old)| new.kept_at(old));
+                }
+            }
+        }
+        // What others have left may need other certificates now.
+        let left = wanted.keys().filter_map(|id| Some(running.get(id)?.place.clone()));
+        for place in left.filter(|place| is_own(place) && !places.contains(place)) {
+            if let Some(door) = self.own.get(&place)
+                && let Ok(listener) = self.settings_of(&place, wanted, running, settings)
+            {
+                match door.control.prepare(listener) {
+                    Ok(update) => update.commit(),
+                    Err(error) => {
+                        tracing::error!(%error, "a listener keeps its former certificate")
+                    }
+                }
             }
         }
         failed
     }
 
+    /// Whether there is a listener for a place.
+    pub(super) fn has(&self, place: &Place) -> bool {
+        *place == Place::Main || self.own.contains_key(place)
+    }
+
+    fn settings_of(
+        &self,
+        place: &Place,
+        wanted: &BTreeMap<u64, Option<Placed>>,
+        running: &HashMap<u64, Placed>,
+        settings: &Settings,
+    ) -> Result<ListenerSettings, String> {
+        let stay = running.iter().filter(|(id, _)| !wanted.contains_key(id)).map(|(_, it)| it);
+        let members: Vec<&Placed> =
+            stay.chain(wanted.values().flatten()).filter(|it| it.place == *place).collect();
+        listener_settings(settings, tls_of(&members, settings), &self.host, &self.limits)
+    }
+
     fn open_one(
         &mut self,
         place: &Place,
-        tls: Option<TlsFiles>,
-        settings: &Settings,
         wanted: &BTreeMap<u64, Option<Placed>>,
         running: &HashMap<u64, Placed>,
+        settings: &Settings,
     ) -> Result<(), String> {
         let Place::Own { host, port, .. } = place else { return Ok(()) };
-        let listener = listener_settings(settings, tls, &self.host, &self.limits)?;
+        let listener = self.settings_of(place, wanted, running, settings)?;
         if let Some(door) = self.own.get(place) {
-            return door.control.update(listener).map_err(|error| error.to_string());
+            door.control.prepare(listener).map_err(|error| error.to_string())?.commit();
+            return Ok(());
         }
         let address = wiring::resolve(host, *port)?;
-        let server = || {
-            let routes = Routes::wsx_only([] as [Arc<WsxChannel>; 0]);
-            let server = ChannelServer::new(
-                routes,
-                Arc::clone(&self.backend),
-                self.tasks.connections.clone(),
-            );
-            if self.refuses_upgrades {
-                server.refuse_upgrades();
+        let server = Arc::new(self.server());
+        let stop = self.tasks.stop.clone();
+        let bind = || Door::bind(address, Arc::clone(&server), listener.clone(), &stop);
+        let door = match bind() {
+            Err(StartError::Bind(error)) if error.is_taken() => {
+                // Perhaps by a listener that nobody needs after this change.
+                let left = self.take_left(*port, wanted, running);
+                let door = match left.is_empty() {
+                    true => Err(error.to_string()),
+                    false => retried(|| bind().map_err(|error| error.to_string())),
+                };
+                if door.is_err() {
+                    self.reopen(left);
+                }
+                door
             }
-            Arc::new(server)
-        };
-        let bind = |listener| Door::bind(address, server(), listener, &self.tasks.stop);
-        let mut door = bind(listener.clone()).map_err(|error| error.to_string());
-        if door.is_err() {
-            // The port may be one that a listener holds which nobody needs after this change.
-            let leaves = |other: &Place| {
-                let same = |it: &Placed| it.place == *other;
-                running.iter().all(|(id, it)| !same(it) || wanted.contains_key(id))
-                    && !wanted.values().flatten().any(same)
-            };
-            let left: Vec<Place> = self
-                .own
-                .iter()
-                .filter(|(other, door)| door.address.port() == *port && leaves(other))
-                .map(|(other, _)| other.clone())
-                .collect();
-            if !left.is_empty() {
-                let closed: Vec<_> =
-                    left.iter().filter_map(|place| self.own.remove(place)).collect();
-                drop(closed);
-                let bind = |listener| Door::bind(address, server(), listener, &self.tasks.stop);
-                door = retried(|| bind(listener.clone()).map_err(|error| error.to_string()));
-            }
-        }
-        let mut door = door?;
-        if self.accepting {
-            door.accept(&self.tasks.requests);
-        }
+            bound => bound.map_err(|error| error.to_string()),
+        }?;
         tracing::info!(address = %door.address, "listener opened");
         self.own.insert(place.clone(), door);
         Ok(())
+    }
+
+    fn server(&self) -> ChannelServer {
+        let routes = Routes::wsx_only([] as [Arc<WsxChannel>; 0]);
+        let (backend, connections) = (Arc::clone(&self.backend), self.tasks.connections.clone());
+        let server = ChannelServer::new(routes, backend, connections);
+        if self.refuses_upgrades {
+            server.refuse_upgrades();
+        }
+        server
+    }
+
+    /// Closes the listeners of a port that no channel has after the change.
+    fn take_left(
+        &mut self,
+        port: u16,
+        wanted: &BTreeMap<u64, Option<Placed>>,
+        running: &HashMap<u64, Placed>,
+    ) -> Vec<(Place, Door<ChannelServer>)> {
+        let is_left = |place: &Place| {
+            let here = |placed: &Placed| placed.place == *place;
+            running.iter().all(|(id, placed)| !here(placed) || wanted.contains_key(id))
+                && !wanted.values().flatten().any(here)
+        };
+        let left =
+            self.own.iter().filter(|(place, door)| door.address.port() == port && is_left(place));
+        let left: Vec<Place> = left.map(|(place, _)| place.clone()).collect();
+        let doors = left.into_iter().filter_map(|place| {
+            let door = self.own.remove(&place)?;
+            door.close.cancel();
+            Some((place, door))
+        });
+        doors.collect()
+    }
+
+    /// Opens listeners again that were closed in vain.
+    fn reopen(&mut self, closed: Vec<(Place, Door<ChannelServer>)>) {
+        for (place, mut door) in closed {
+            match door.reopen(&self.tasks.stop) {
+                Ok(()) => drop(self.own.insert(place, door)),
+                Err(error) => tracing::error!(error, "a listener could not be opened again"),
+            }
+        }
     }
 
     /// Gives each listener its channels, and closes those that have none left.
@@ -286,10 +371,15 @@ impl Doors {
                 true
             }
             None => {
+                // Requests that are under way find nothing any more.
+                door.app.set_routes(Routes::wsx_only([] as [Arc<WsxChannel>; 0]));
                 tracing::info!(address = %door.address, "listener closed");
                 false
             }
         });
+        if self.accepting {
+            self.own.values_mut().for_each(|door| door.accept(&self.tasks.requests));
+        }
     }
 
     /// Takes other settings; on an error everything is as before.
@@ -298,37 +388,36 @@ impl Doors {
         settings: &Settings,
         channels: &HashMap<u64, Placed>,
     ) -> Result<(), String> {
+        let text = |error: TlsError| error.to_string();
         let main =
             listener_settings(settings, wiring::main_tls(settings), &self.host, &self.limits)?;
-        let stop = &self.tasks.stop;
-        let text = |error: StartError| error.to_string();
-        let new_main = match self.main.configured == settings.listen {
-            true => None,
-            false => {
-                let app = Arc::clone(&self.main.app);
-                Some(Door::bind(settings.listen, app, main.clone(), stop).map_err(text)?)
-            }
-        };
         let admin = self.admin_settings(settings)?;
-        let new_admin = match &self.admin {
-            Some(door) if door.configured != settings.admin_listen => {
-                let app = Arc::clone(&door.app);
-                Some(Door::bind(settings.admin_listen, app, admin.clone(), stop).map_err(text)?)
+        // Everything that can fail comes first: files, then addresses.
+        let mut updates = Vec::new();
+        for place in self.own.keys() {
+            let listener = self.settings_of(place, &BTreeMap::new(), channels, settings)?;
+            if let Some(door) = self.own.get(place) {
+                updates.push(door.control.prepare(listener).map_err(text)?);
             }
-            _ => None,
+        }
+        if self.main.configured == settings.listen {
+            updates.push(self.main.control.prepare(main.clone()).map_err(text)?);
+        }
+        if let Some(door) = self.admin.as_ref().filter(|it| it.configured == settings.admin_listen)
+        {
+            updates.push(door.control.prepare(admin.clone()).map_err(text)?);
+        }
+        let moved = self.move_doors(settings, &main, &admin);
+        let (new_main, new_admin) = match moved {
+            Ok(moved) => moved,
+            Err(error) => {
+                self.come_back();
+                return Err(error);
+            }
         };
-        // The files of both were read by now where they changed places; where they did not, this reads them.
-        self.main.control.update(main).map_err(|error| error.to_string())?;
-        if let Some(door) = &self.admin {
-            door.control.update(admin).map_err(|error| error.to_string())?;
-        }
-        for (place, door) in &self.own {
-            let members: Vec<&Placed> = channels.values().filter(|it| it.place == *place).collect();
-            let tls = tls_of(&members, settings);
-            let settings = listener_settings(settings, tls, &self.host, &self.limits)?;
-            door.control.update(settings).map_err(|error| error.to_string())?;
-        }
+        updates.into_iter().for_each(ListenerUpdate::commit);
         self.limits.set(settings.limit_settings());
+        self.admin_limits.set(settings.limit_settings());
         if let Some(mut door) = new_main {
             door.accept(&self.tasks.requests);
             self.main = door;
@@ -340,9 +429,45 @@ impl Doors {
         Ok(())
     }
 
+    /// Binds what has another address now.
+    #[expect(clippy::type_complexity, reason = "two doors of two kinds")]
+    fn move_doors(
+        &self,
+        settings: &Settings,
+        main: &ListenerSettings,
+        admin: &ListenerSettings,
+    ) -> Result<(Option<Door<ChannelServer>>, Option<Door<AdminApp>>), String> {
+        let stop = &self.tasks.stop;
+        let new_main = match self.main.configured == settings.listen {
+            true => None,
+            false => Some(self.main.moved(settings.listen, main, stop)?),
+        };
+        let new_admin = match &self.admin {
+            Some(door) if door.configured != settings.admin_listen => {
+                Some(door.moved(settings.admin_listen, admin, stop)?)
+            }
+            _ => None,
+        };
+        Ok((new_main, new_admin))
+    }
+
+    /// Opens the main and the admin listener again, if a move in vain has closed them.
+    fn come_back(&mut self) {
+        let (stop, requests) = (&self.tasks.stop, &self.tasks.requests);
+        let mut reopened = self.main.reopen(stop);
+        self.main.accept(requests);
+        if let Some(admin) = &mut self.admin {
+            reopened = reopened.and(admin.reopen(stop));
+            admin.accept(requests);
+        }
+        if let Err(error) = reopened {
+            tracing::error!(error, "a listener could not be opened again");
+        }
+    }
+
     fn admin_settings(&self, settings: &Settings) -> Result<ListenerSettings, String> {
         let tls = wiring::admin_tls(settings);
-        let wanted = listener_settings(settings, tls, &self.host, &self.limits)?;
+        let wanted = listener_settings(settings, tls, &self.host, &self.admin_limits)?;
         Ok(ListenerSettings { proxy_protocol: false, ..wanted })
     }
 }

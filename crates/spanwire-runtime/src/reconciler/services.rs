@@ -1,7 +1,8 @@
 //! Services that come from the configuration: behind HTTP, and gateways.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use spanwire_config::{Object, ObjectSet};
 use spanwire_service::Registry;
@@ -14,8 +15,11 @@ use crate::wiring::{self, Configured};
 pub(super) struct Services {
     names: HashMap<u64, String>,
     /// One for each file of certificate authorities: it holds the connections.
-    clients: HashMap<Option<String>, HttpClient>,
+    clients: HashMap<Authorities, HttpClient>,
 }
+
+/// A file of certificate authorities as it was at a time; none is the well-known ones.
+type Authorities = Option<(PathBuf, Option<SystemTime>)>;
 
 /// A service under its name; `None` where there shall be none.
 pub(super) type Wanted = Option<(String, Configured)>;
@@ -34,8 +38,13 @@ impl Services {
         Ok(Some((object.name(), service)))
     }
 
-    /// Registers services, and takes away what stood for the same objects under other names.
-    pub(super) fn replace(&mut self, wanted: BTreeMap<u64, Wanted>, registry: &Registry) {
+    /// Registers services, and returns the names under which the same objects were registered before: they stay until
+    /// [`Services::forget`], for those who still call by them.
+    pub(super) fn replace(
+        &mut self,
+        wanted: BTreeMap<u64, Wanted>,
+        registry: &Registry,
+    ) -> BTreeSet<String> {
         let mut former = BTreeSet::new();
         for (id, service) in wanted {
             former.extend(self.names.remove(&id));
@@ -44,6 +53,11 @@ impl Services {
                 self.names.insert(id, name);
             }
         }
+        former
+    }
+
+    /// Takes former names away that stand for nothing any more.
+    pub(super) fn forget(&self, former: &BTreeSet<String>, registry: &Registry) {
         if former.is_empty() {
             return;
         }
@@ -55,7 +69,8 @@ impl Services {
     }
 
     fn client(&mut self, file: Option<&Path>) -> Result<HttpClient, String> {
-        let key = file.map(|file| file.display().to_string());
+        let modified = |file: &Path| std::fs::metadata(file).and_then(|it| it.modified()).ok();
+        let key = file.map(|file| (file.to_owned(), modified(file)));
         if let Some(client) = self.clients.get(&key) {
             return Ok(client.clone());
         }

@@ -1,8 +1,9 @@
 //! The settings in force while the server runs: where each comes from, and reading them again.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use serde_json::{Value as Json, json};
 use spanwire_protocol::admin::{Reloaded, SettingInfo, SettingOrigin};
 
@@ -13,7 +14,9 @@ use super::{Loaded, Settings, Sources, reference};
 #[derive(Debug)]
 pub(crate) struct SettingsControl {
     sources: Option<Sources>,
-    state: Mutex<State>,
+    state: ArcSwap<State>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -27,12 +30,13 @@ struct State {
 impl SettingsControl {
     /// Without sources nothing can be read again.
     pub(crate) fn new(current: Loaded, sources: Option<Sources>) -> Self {
-        Self { sources, state: Mutex::new(State { read: current.clone(), current }) }
+        let state = ArcSwap::from_pointee(State { read: current.clone(), current });
+        Self { sources, state, reloading: Mutex::new(()) }
     }
 
     /// Every setting, by key.
     pub(crate) fn list(&self) -> Vec<SettingInfo> {
-        let state = self.lock();
+        let state = self.state.load();
         let (now, read) = (flat(&state.current.settings), flat(&state.read.settings));
         let default = flat(&Settings::default());
         let shown = |values: &BTreeMap<String, toml::Value>, key: &str| {
@@ -40,17 +44,23 @@ impl SettingsControl {
         };
         let info = |setting: reference::Setting| {
             let key = setting.key;
-            let value = shown(&now, &key);
+            let mut value = shown(&now, &key);
+            if key == "profile" && value.is_null() {
+                // It follows from the listeners.
+                value = state.current.settings.effective_profile().as_str().into();
+            }
             let origin = state.read.origins.get(&key).cloned();
             let (origin, place) = match origin {
                 Some((origin, place)) => (origin, Some(place)),
-                None if value == shown(&default, &key) => (SettingOrigin::Default, None),
+                None if shown(&now, &key) == shown(&default, &key) => {
+                    (SettingOrigin::Default, None)
+                }
                 // An embedding program set it.
                 None => (SettingOrigin::Argument, None),
             };
             let after = shown(&read, &key);
             SettingInfo {
-                after_restart: (after != value).then_some(after),
+                after_restart: (after != shown(&now, &key)).then_some(after),
                 default: shown(&default, &key),
                 value,
                 origin,
@@ -77,7 +87,8 @@ impl SettingsControl {
                 "this server was started by a program, not from a file of settings".to_owned(),
             ]);
         };
-        let mut state = self.lock();
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.load_full();
         let read = sources.load()?;
         let before = &state.current.settings;
         let wanted = Settings {
@@ -94,11 +105,7 @@ impl SettingsControl {
             apply(wanted.clone()).map_err(|problem| vec![problem])?;
         }
         let origins = read.origins.clone();
-        *state = State { current: Loaded { settings: wanted, origins }, read };
+        self.state.store(Arc::new(State { current: Loaded { settings: wanted, origins }, read }));
         Ok(Reloaded { changed, needs_restart })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
