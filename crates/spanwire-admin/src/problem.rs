@@ -82,6 +82,7 @@ impl From<EditError> for ApiError {
             EditError::NotFound { .. } | EditError::NoVersion(_) => StatusCode::NOT_FOUND,
             EditError::Exists { .. }
             | EditError::InUse(_)
+            | EditError::ChangedSince { .. }
             | EditError::Store(ConfigStoreError::Conflict) => StatusCode::CONFLICT,
             EditError::Version { .. } => StatusCode::PRECONDITION_FAILED,
             EditError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -94,7 +95,7 @@ impl From<EditError> for ApiError {
         match error {
             EditError::Invalid(problems) => Self::invalid(field_problems(problems)),
             EditError::InUse(problems) => {
-                let detail = "it is in use, so nothing was deleted: see errors for what uses it";
+                let detail = "it is in use, so nothing was deleted";
                 Self { errors: field_problems(problems), ..Self::new(status, detail) }
             }
             EditError::NotFound { kind, name } => {
@@ -110,6 +111,14 @@ impl From<EditError> for ApiError {
                 let detail = format!(
                     "{kind} '{name}' has version {actual}, not {expected}: look at it again \
                      before changing it"
+                );
+                Self::new(status, detail)
+            }
+            EditError::ChangedSince { revision, kind, name } => {
+                let name = shown(&name);
+                let detail = format!(
+                    "{kind} '{name}' was changed after revision {revision}: go back to one of its \
+                     versions instead"
                 );
                 Self::new(status, detail)
             }

@@ -45,9 +45,8 @@ pub(crate) async fn import(
 
     let applied = app.change(edits, author, dry_run).await?;
     let mut changed = show::changed(&applied, dry_run);
-    // Both reading and changing look at references, and may say the same of one.
-    changed.warnings.retain(|warning| !warnings.contains(warning));
-    changed.warnings.splice(0..0, warnings);
+    // Reading the files has said the same of each object that changed, with its file and line.
+    changed.warnings = warnings;
     Ok(Json(changed))
 }
 

@@ -123,8 +123,20 @@ impl Configuration {
         built_in: &dyn Fn(Kind, &str) -> bool,
     ) -> Result<(Arc<Snapshot>, Plan), EditError> {
         let now = self.snapshot();
+        let edits = edits.into_iter().map(|edit| self.counted(edit)).collect::<Result<_, _>>()?;
         let plan = plan(&now, edits, built_in, &unusable_password)?;
         Ok((now, plan))
+    }
+
+    /// Looks up how far the versions of an object went that is to be restored: that may have changed since it was asked.
+    fn counted(&self, edit: Edit) -> Result<Edit, EditError> {
+        Ok(match edit {
+            Edit::Restore { id, object, .. } => {
+                let last_version = self.store.versions(id)?.last().map_or(0, |last| last.version);
+                Edit::Restore { id, last_version, object }
+            }
+            other => other,
+        })
     }
 
     fn read(store: &dyn ConfigStore, keys: &KeyRing) -> Result<Snapshot, EditError> {

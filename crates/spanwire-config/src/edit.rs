@@ -51,7 +51,7 @@ pub enum Edit {
     Restore {
         /// The object.
         id: u64,
-        /// Its last version so far.
+        /// Its last version so far; [`Configuration`](crate::Configuration) looks it up itself.
         last_version: u64,
         /// What it was; `None` for not being there.
         object: Option<Object>,
@@ -113,6 +113,18 @@ pub enum EditError {
     /// What is to be deleted is in use; one problem for each use.
     #[error("it is in use, so nothing was deleted: {}", lines(.0))]
     InUse(Vec<Problem>),
+    /// An object was changed after the revision that is to be undone.
+    #[error(
+        "{kind} '{name}' was changed after revision {revision}: go back to one of its versions instead"
+    )]
+    ChangedSince {
+        /// The revision.
+        revision: u64,
+        /// The kind.
+        kind: Kind,
+        /// The name that it had in the revision.
+        name: String,
+    },
     /// There is no such version or revision.
     #[error("there is no {0}: see the history")]
     NoVersion(String),

@@ -32,7 +32,9 @@ pub(crate) fn resolve(node: &mut Node, env: Environment<'_>, problems: &mut Vec<
                     *scalar = Scalar { text, is_plain: false, is_from_env: true };
                 }
                 Ok(None) => {}
-                Err(message) => problems.push((node.line, message)),
+                Err(messages) => {
+                    problems.extend(messages.into_iter().map(|message| (node.line, message)));
+                }
             }
         }
         Content::List(items) => items.iter_mut().for_each(|item| resolve(item, env, problems)),
@@ -43,10 +45,11 @@ pub(crate) fn resolve(node: &mut Node, env: Environment<'_>, problems: &mut Vec<
 }
 
 /// Returns the text with variables replaced, or `None` if it names none.
-fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, String> {
+fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, Vec<String>> {
     if let Some(name) = reference(text.trim()) {
-        return value(name, env).map(Some);
+        return value(name, env).map(Some).map_err(|message| vec![message]);
     }
+    let mut problems = Vec::new();
     let mut result = String::new();
     let mut rest = text;
     let mut found = false;
@@ -55,7 +58,10 @@ fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, String> 
         result.push_str(before);
         if let Some((name, tail)) = inner {
             if !name.is_empty() {
-                result.push_str(&value(name, env)?);
+                match value(name, env) {
+                    Ok(value) => result.push_str(&value),
+                    Err(message) => problems.push(message),
+                }
             }
             rest = tail;
             found = true;
@@ -65,7 +71,7 @@ fn replaced(text: &str, env: Environment<'_>) -> Result<Option<String>, String> 
         }
     }
     result.push_str(rest);
-    Ok(found.then_some(result))
+    if problems.is_empty() { Ok(found.then_some(result)) } else { Err(problems) }
 }
 
 /// Returns a text that [`resolve`] turns into this one, or `None` if that is the text itself.
@@ -172,9 +178,12 @@ mod tests {
     fn missing_variables_are_named() {
         for text in ["Spanwire_Env.NOPE", "x{Spanwire_Env.NOPE}"] {
             let error = replaced(text, &env).unwrap_err();
-            assert_eq!(error, "environment variable 'NOPE' is not set: set it and import again");
+            assert_eq!(error, ["environment variable 'NOPE' is not set: set it and import again"]);
         }
-        assert!(replaced("Spanwire_Env.", &env).unwrap_err().contains("no valid variable name"));
-        assert!(replaced("Spanwire_Env.a-b", &env).unwrap_err().contains("no valid variable name"));
+        assert_eq!(replaced("{Spanwire_Env.A1} {Spanwire_Env.A2}", &env).unwrap_err().len(), 2);
+        assert!(replaced("Spanwire_Env.", &env).unwrap_err()[0].contains("no valid variable name"));
+        assert!(
+            replaced("Spanwire_Env.a-b", &env).unwrap_err()[0].contains("no valid variable name")
+        );
     }
 }

@@ -27,8 +27,8 @@ pub trait ConfigStore: std::fmt::Debug + Send + Sync {
     /// Stores a change; on disk when this returns.
     ///
     /// # Errors
-    /// [`ConfigStoreError::Conflict`] when the revision is not the next one; then, and with every other error, nothing
-    /// of the change is stored.
+    /// [`ConfigStoreError::Conflict`] when the revision is not the next one, or a version is there already; then, and
+    /// with every other error, nothing of the change is stored.
     fn commit(&self, change: &StoredChange) -> Result<(), ConfigStoreError>;
 
     /// Reads one revision; `None` when there is no such one.

@@ -95,6 +95,9 @@ fn only_the_next_revision_is_taken(store: &dyn ConfigStore) -> Result<(), Config
     }
     assert_eq!(store.versions(9)?, []);
     assert_eq!(store.load()?.last_id, 1);
+    let again = store.commit(&change(2, vec![version(1, 1, 2, "another")]));
+    assert_eq!(again, Err(ConfigStoreError::Conflict), "a version is never given twice");
+    assert_eq!(store.load()?.head, 1);
     Ok(())
 }
 

@@ -215,36 +215,42 @@ fn check_fitness(checked: &Checked, all: &All<'_>, report: &mut Report) {
 
 /// Checks what only one object may have.
 fn check_unique(objects: &[Checked], names: &Names, existing: Existing<'_>, report: &mut Report) {
-    let mut taken: BTreeMap<Claim, String> = BTreeMap::new();
+    let mut taken: BTreeMap<Claim, (Kind, String)> = BTreeMap::new();
     let stays = |object: &&Arc<Object>| !names.contains(&(object.kind(), object.name()));
     for object in existing.objects.iter().filter(stays) {
         for (_, claim) in claims(object) {
-            taken.insert(claim, object.name());
+            taken.insert(claim, (object.kind(), object.name()));
         }
     }
     for checked in objects {
-        let name = checked.object.name();
+        let own = (checked.object.kind(), checked.object.name());
         for (key, claim) in claims(&checked.object) {
             match taken.get(&claim) {
                 // Defined twice, which is reported as that.
-                Some(other) if *other == name => {}
-                Some(other) => {
-                    let message = format!("is used by {} already: change one", claim.owner(other));
+                Some(other) if *other == own => {}
+                Some((kind, other)) => {
+                    let message =
+                        format!("is used by {} already: change one", claim.owner(*kind, other));
                     report.field(&checked.source, checked.line_of(key), key, message);
                 }
                 None => {
-                    taken.insert(claim, name.clone());
+                    taken.insert(claim, own.clone());
                 }
             }
         }
     }
-    check_listeners(objects, report);
+    check_listeners(objects, names, existing, report);
 }
 
 /// Something that at most one object may have.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
-    Route { path: String, method: String },
+    /// Services and gateways are called by the same names.
+    Callable(String),
+    Route {
+        path: String,
+        method: String,
+    },
     Address(String),
     EndpointSecurity(String),
     EndpointChannel(String),
@@ -252,8 +258,9 @@ enum Claim {
 }
 
 impl Claim {
-    fn owner(&self, name: &str) -> String {
+    fn owner(&self, kind: Kind, name: &str) -> String {
         match self {
+            Self::Callable(_) => format!("{kind} '{name}'"),
             Self::Route { .. } => format!("channel_rest '{name}' with the same method"),
             Self::Address(_) => format!("web_socket '{name}'"),
             Self::EndpointSecurity(_) | Self::EndpointChannel(_) | Self::EndpointService(_) => {
@@ -265,6 +272,8 @@ impl Claim {
 
 fn claims(object: &Object) -> Vec<(&'static str, Claim)> {
     match object {
+        Object::Service(it) => vec![("name", Claim::Callable(it.name.clone()))],
+        Object::WsxGateway(it) => vec![("name", Claim::Callable(it.name.clone()))],
         Object::ChannelRest(it) => {
             let route = Claim::Route { path: path_shape(&it.url_path), method: it.method.clone() };
             vec![("url_path", route)]
@@ -294,7 +303,12 @@ fn claims(object: &Object) -> Vec<(&'static str, Claim)> {
 }
 
 /// Checks that channels which share a host and port agree on TLS.
-fn check_listeners(objects: &[Checked], report: &mut Report) {
+fn check_listeners(
+    objects: &[Checked],
+    names: &Names,
+    existing: Existing<'_>,
+    report: &mut Report,
+) {
     let listener = |object: &Object| match object {
         Object::WebSocket(it) => match &it.address {
             WebSocketAddress::Own { tls, host, port, .. } if *port != 0 => {
@@ -304,18 +318,24 @@ fn check_listeners(objects: &[Checked], report: &mut Report) {
         },
         _ => None,
     };
-    let mut plain: BTreeMap<(String, u16), String> = BTreeMap::new();
-    for checked in objects {
-        if let Some((host, port, false)) = listener(&checked.object) {
-            plain.insert((host, port), checked.object.name());
+    let stays = |object: &&Arc<Object>| !names.contains(&(object.kind(), object.name()));
+    let stay = existing.objects.of_kind(Kind::WebSocket).filter(stays).map(AsRef::as_ref);
+    let mut known: BTreeMap<(String, u16, bool), String> = BTreeMap::new();
+    for object in stay.chain(objects.iter().map(|checked| &checked.object)) {
+        if let Some(key) = listener(object) {
+            known.insert(key, object.name());
         }
     }
+    let word = |tls: bool| if tls { "wss://" } else { "ws://" };
     for checked in objects {
-        let Some((host, port, true)) = listener(&checked.object) else { continue };
-        if let Some(other) = plain.get(&(host, port)) {
+        let Some((host, port, tls)) = listener(&checked.object) else { continue };
+        // Of two new ones that disagree, the one with TLS is told.
+        let both_new = |other: &str| names.contains(&(Kind::WebSocket, other.to_owned()));
+        if let Some(other) = known.get(&(host, port, !tls)).filter(|it| tls || !both_new(it)) {
             let message = format!(
-                "web_socket '{other}' speaks ws:// on the same host and port: use wss:// for both, \
-                 or another port"
+                "web_socket '{other}' speaks {} on the same host and port: use {} for both, or another port",
+                word(!tls),
+                word(true),
             );
             report.field(&checked.source, checked.line_of("address"), "address", message);
         }

@@ -60,6 +60,17 @@ pub enum KeyRingError {
         /// The newest version this release reads.
         supported: u64,
     },
+    /// The ring has as many keys as it may have.
+    #[error(
+        "{} has {keys} keys, which is the most: once nothing is encrypted with the oldest ones (a rotation encrypts \
+         everything again), remove their lines while the server is stopped", path.display()
+    )]
+    Full {
+        /// The key file.
+        path: PathBuf,
+        /// How many keys it has.
+        keys: usize,
+    },
     /// The file is not a key ring.
     #[error("{} line {line}: {problem}; restore the file from a backup", path.display())]
     Malformed {

@@ -94,7 +94,10 @@ impl KeyRing {
     /// which the next open reads: still nothing is lost.
     pub fn rotate(&self) -> Result<(), KeyRingError> {
         let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        let older = self.now().iter().map(Arc::clone).collect();
+        let older: Vec<_> = self.now().iter().map(Arc::clone).collect();
+        if older.len() >= MAX_KEYS {
+            return Err(KeyRingError::Full { path: self.path.clone(), keys: older.len() });
+        }
         let keys = Keys { newest: Arc::new(Key::generate()?), older };
         private_file::replace(&self.path, &file_text(keys.iter()))?;
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
@@ -200,6 +203,9 @@ fn file_text<'a>(keys: impl Iterator<Item = &'a Arc<Key>>) -> Zeroizing<String> 
     }
     text
 }
+
+/// The most keys of a ring: its file must stay one that is read.
+const MAX_KEYS: usize = 1_000;
 
 const HEADER: &str = "spanwire-secret-key ";
 const FORMAT: u64 = 1;

@@ -49,7 +49,7 @@ pub(crate) fn http_service(
 /// A gateway.
 pub(crate) fn gateway(gateway: &WsxGateway) -> Configured {
     let patterns = ServicePatterns::new(&gateway.services_allowed);
-    (Source::Builtin, Arc::new(Gateway::new(patterns)))
+    (Source::Gateway, Arc::new(Gateway::new(patterns)))
 }
 
 fn credentials(objects: &ObjectSet, name: &str) -> Option<Credentials> {

@@ -23,6 +23,8 @@ pub enum Source {
     Native,
     /// An HTTP endpoint elsewhere.
     Http,
+    /// A list of services that clients may call, from the configuration.
+    Gateway,
 }
 
 impl Source {
@@ -33,6 +35,7 @@ impl Source {
             Self::Builtin => "builtin",
             Self::Native => "native",
             Self::Http => "http",
+            Self::Gateway => "gateway",
         }
     }
 }

@@ -37,9 +37,10 @@ pub(crate) async fn versions(
     call: Call,
 ) -> Result<Json<Vec<ObjectVersion>>, ApiError> {
     call.params.only(&[])?;
-    let snapshot = app.backend.configuration().snapshot();
-    let id = snapshot.meta(kind, &name).ok_or_else(|| missing(kind, &name))?.id;
     let read = move |configuration: &spanwire_config::Configuration| {
+        // Also of what was deleted or has another name now.
+        let id = configuration.identify(kind, &name)?;
+        let id = id.ok_or(EditError::NotFound { kind, name })?;
         let versions = configuration.versions(id)?;
         Ok(versions.into_iter().map(show::version).collect())
     };

@@ -88,7 +88,10 @@ async fn an_object_has_its_versions_and_goes_back_to_one() {
     let world = world().await;
     let path = "/objects/web_socket/crm";
     world.patch(path, json!({"name": "new"})).await.expect(200);
-    world.get(&format!("{path}/history")).await.expect(404).problem();
+    // The former name still leads to it.
+    let former = world.get(&format!("{path}/history")).await.expect(200).json;
+    assert_eq!(former.as_array().unwrap().len(), 3);
+    world.get("/objects/web_socket/never/history").await.expect(404).problem();
     let path = "/objects/web_socket/new";
     let versions = world.get(&format!("{path}/history")).await.expect(200).json;
     let seen: Vec<_> = versions

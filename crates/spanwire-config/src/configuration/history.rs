@@ -117,27 +117,54 @@ impl Configuration {
     /// # Errors
     /// [`EditError::NotFound`], [`EditError::NoVersion`], [`EditError::Store`] or [`EditError::Secret`].
     pub fn restoring(&self, kind: Kind, name: &str, version: u64) -> Result<Edit, EditError> {
-        let snapshot = self.snapshot();
-        let meta = snapshot
-            .meta(kind, name)
-            .ok_or_else(|| EditError::NotFound { kind, name: name.to_owned() })?;
-        let stored = self.store.version(meta.id, version)?;
+        let id = self.identify(kind, name)?;
+        let id = id.ok_or_else(|| EditError::NotFound { kind, name: name.to_owned() })?;
+        let stored = self.store.version(id, version)?;
         let stored = stored
             .ok_or_else(|| EditError::NoVersion(format!("version {version} of {kind} '{name}'")))?;
         let object = self.object(&stored)?;
-        Ok(Edit::Restore { id: meta.id, last_version: meta.version, object })
+        // How far its versions went is looked up when the edit is made.
+        Ok(Edit::Restore { id, last_version: version, object })
+    }
+
+    /// Finds the object that has a name, or had it last: deleted and renamed ones are found under their former names.
+    /// Looks back at most 10,000 revisions.
+    ///
+    /// # Errors
+    /// [`EditError::Store`].
+    pub fn identify(&self, kind: Kind, name: &str) -> Result<Option<u64>, EditError> {
+        let snapshot = self.snapshot();
+        if let Some(meta) = snapshot.meta(kind, name) {
+            return Ok(Some(meta.id));
+        }
+        let newest_first = (1..=snapshot.revision()).rev().take(LOOKED_BACK);
+        for number in newest_first {
+            let Some(revision) = self.store.revision(number)? else { continue };
+            for (id, version) in revision.versions {
+                let stored = self.store.version(id, version)?;
+                if stored.is_some_and(|stored| stored.kind == kind && stored.name == name) {
+                    return Ok(Some(id));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the edits that undo a revision: every object becomes what it was before it.
     ///
     /// # Errors
-    /// As [`Configuration::restoring`].
+    /// [`EditError::ChangedSince`] when an object was changed after that revision, because undoing it would undo that as
+    /// well; otherwise as [`Configuration::restoring`].
     pub fn undoing(&self, number: u64) -> Result<Vec<Edit>, EditError> {
         let revision = self.revision(number)?;
         let revision =
             revision.ok_or_else(|| EditError::NoVersion(format!("revision {number}")))?;
         let edit = |change: ChangedObject| {
             let last = self.store.versions(change.id)?.last().map_or(0, |last| last.version);
+            if last != change.version {
+                let (kind, name) = (change.kind, change.name());
+                return Err(EditError::ChangedSince { revision: number, kind, name });
+            }
             let object = change.before.as_deref().cloned();
             Ok(Edit::Restore { id: change.id, last_version: last, object })
         };
@@ -169,6 +196,8 @@ impl Configuration {
         Ok(Snapshot::new(head, last_id, objects.into_values().collect()))
     }
 }
+
+const LOOKED_BACK: usize = 10_000;
 
 fn missing(id: u64, version: u64) -> EditError {
     EditError::NoVersion(format!("version {version} of object {id}"))

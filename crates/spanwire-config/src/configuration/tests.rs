@@ -242,11 +242,68 @@ fn any_version_can_be_gone_back_to() {
     world.change(edits).unwrap();
     assert_eq!(world.id(Kind::WebSocket, "crm"), id);
     assert_eq!(world.object(Kind::WebSocket, "crm"), first);
-    let edits = world.configuration.undoing(1).unwrap();
-    world.change(edits).unwrap();
-    assert!(world.configuration.snapshot().objects().is_empty());
+    // What was changed since is not undone with it.
+    let since = world.configuration.undoing(1).unwrap_err();
+    assert!(since.to_string().contains("web_socket 'crm' was changed after revision 1"), "{since}");
+    let all = [(Kind::Security, "app1"), (Kind::WsxGateway, "gate"), (Kind::WebSocket, "crm")];
+    let gone = world.change(all.map(|(kind, name)| delete(kind, name)).into()).unwrap();
+    // Deleted objects are found under their names, and former ones.
+    for name in ["crm", "new"] {
+        assert_eq!(
+            world.configuration.identify(Kind::WebSocket, name).unwrap(),
+            Some(id),
+            "{name}"
+        );
+    }
+    world.change(world.configuration.undoing(gone.revision.unwrap()).unwrap()).unwrap();
+    world.change(all.map(|(kind, name)| delete(kind, name)).into()).unwrap();
     assert_eq!(world.configuration.replay().unwrap().hash(), world.configuration.snapshot().hash());
     assert_eq!(world.again().snapshot().last_id(), 3);
+}
+
+#[test]
+fn a_restore_that_comes_late_makes_a_version_of_its_own() {
+    let world = World::with(CHANNEL);
+    let id = world.id(Kind::WebSocket, "crm");
+    let late = world.configuration.restoring(Kind::WebSocket, "crm", 1).unwrap();
+    world.change(vec![delete(Kind::WebSocket, "crm")]).unwrap();
+    world.change(vec![late]).unwrap();
+    let versions = world.configuration.versions(id).unwrap();
+    let made: Vec<_> = versions.iter().map(|it| (it.version, it.after.is_some())).collect();
+    assert_eq!(made, [(3, true), (2, false), (1, true)]);
+}
+
+#[test]
+fn services_and_gateways_share_their_names_and_listeners_their_tls() {
+    let world = World::with(CHANNEL);
+    let service = json!({"name": "gate", "url": "http://h"});
+    let service = Object::from_json(Kind::Service, &service).unwrap();
+    let Err(EditError::Invalid(problems)) = world.change(vec![Edit::Create(service)]) else {
+        panic!()
+    };
+    assert!(problems[0].to_string().contains("is used by wsx_gateway 'gate'"), "{problems:?}");
+    let channel = |name: &str, address: &str| {
+        let mut json =
+            json!({"name": name, "address": address, "service": "gate", "sec_def": "app1"});
+        if address.starts_with("wss") {
+            json["tls_cert_file"] = json!("/c.pem");
+            json["tls_key_file"] = json!("/k.pem");
+        }
+        Edit::Create(Object::from_json(Kind::WebSocket, &json).unwrap())
+    };
+    world.change(vec![channel("a", "ws://0.0.0.0:9000/a")]).unwrap();
+    let Err(EditError::Invalid(problems)) =
+        world.change(vec![channel("b", "wss://0.0.0.0:9000/b")])
+    else {
+        panic!()
+    };
+    assert!(problems[0].to_string().contains("web_socket 'a' speaks ws://"), "{problems:?}");
+    world.change(vec![channel("c", "wss://0.0.0.0:9001/c")]).unwrap();
+    let Err(EditError::Invalid(problems)) = world.change(vec![channel("d", "ws://0.0.0.0:9001/d")])
+    else {
+        panic!()
+    };
+    assert!(problems[0].to_string().contains("web_socket 'c' speaks wss://"), "{problems:?}");
 }
 
 #[test]

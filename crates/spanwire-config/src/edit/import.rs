@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Edit;
+use crate::problem::Warning;
 use crate::snapshot::Snapshot;
 use crate::{Import, Kind, Object, Selection};
 
@@ -33,7 +34,12 @@ pub fn import_edits(
                     deleted";
         return Err(text.to_owned());
     }
-    let mut warnings: Vec<String> = import.warnings.iter().map(ToString::to_string).collect();
+    let concerns = |warning: &&Warning| match (warning.0.kind, &warning.0.name) {
+        (Some(kind), Some(name)) => options.selection.contains(kind, name),
+        _ => true,
+    };
+    let warnings = import.warnings.iter().filter(concerns);
+    let mut warnings: Vec<String> = warnings.map(ToString::to_string).collect();
     let mut edits = Vec::new();
     let mut named: BTreeSet<(Kind, String)> = BTreeSet::new();
     for mut object in import.objects {
@@ -52,6 +58,8 @@ pub fn import_edits(
                     ));
                 }
             }
+            // Whoever makes one of the name meanwhile must not be overwritten.
+            None if !options.replace => edits.push(Edit::Create(object)),
             _ => edits.push(Edit::Apply(object)),
         }
         named.insert((kind, name));
@@ -63,10 +71,11 @@ pub fn import_edits(
                 && options.selection.contains(kind, &name)
                 && !named.contains(&(kind, name))
         });
-        edits.extend(left.map(|object| Edit::Delete {
-            kind: object.kind(),
-            name: object.name(),
-            expect: None,
+        edits.extend(left.map(|object| {
+            let (kind, name) = (object.kind(), object.name());
+            // As it was looked at: somebody may have taken its label away.
+            let expect = snapshot.meta(kind, &name).map(|meta| meta.version);
+            Edit::Delete { kind, name, expect }
         }));
     }
     Ok((edits, warnings))

@@ -174,6 +174,8 @@ fn with_texts(kind: Kind, value: &Json, texts: &[String]) -> Option<Object> {
             ValueType::Name if kind == Kind::PubsubTopic => {
                 text.replace(|c: char| !c.is_ascii(), "?").into()
             }
+            // Services and gateways share their names.
+            ValueType::Name if kind == Kind::WsxGateway => format!("{text}+").into(),
             ValueType::Text if field.key == "username" => text.replace(':', ";").into(),
             ValueType::Secret => format!("{text} ").into(),
             ValueType::TextList => json!([text, "a\nb", texts.next()?]),

@@ -86,7 +86,11 @@ impl ConfigStore for KeyValueConfigStore {
         let mut last_id = head.last_id;
         for version in &change.versions {
             let value = to_bytes(version)?;
-            batch.put(VERSIONS, &version_key(version.id, version.version), value.clone());
+            let key = version_key(version.id, version.version);
+            if self.store.get(VERSIONS, &key).map_err(failed)?.is_some() {
+                return Err(ConfigStoreError::Conflict);
+            }
+            batch.put(VERSIONS, &key, value.clone());
             match &version.object {
                 Some(_) => batch.put(OBJECTS, &version.id.to_be_bytes(), value),
                 None => batch.delete(OBJECTS, &version.id.to_be_bytes()),

@@ -20,7 +20,7 @@ pub struct Invoked {
 pub struct ServiceInfo {
     /// The name it is called by.
     pub name: String,
-    /// Where it comes from: `builtin`, `native` or `http`.
+    /// Where it comes from: `builtin`, `native`, `http` or `gateway`.
     pub source: String,
 }
 
@@ -54,7 +54,8 @@ pub struct ServerInfo {
     pub failed_objects: usize,
     /// A hash of every object with its id and version, secrets left out: equal states have equal hashes.
     pub state_hash: String,
-    /// The same of what is put to work: equal to `state_hash` unless a change is being applied.
+    /// The same of what was put to work last, objects that failed included: equal to `state_hash` unless a change is
+    /// being applied.
     pub running_hash: String,
 }
 

@@ -80,7 +80,7 @@ impl Sources {
             return Err(problems);
         }
         let mut settings = Settings::deserialize(table)
-            .map_err(|error| vec![format!("{place}: {}", error.to_string().trim())])?;
+            .map_err(|error| vec![format!("{place}: {}", plain(&error.to_string()))])?;
         let overrides = self.overrides;
         let given = [
             ("listen", overrides.listen.is_some()),
@@ -99,6 +99,13 @@ impl Sources {
         check_values(&settings)?;
         Ok(Loaded { settings, origins })
     }
+}
+
+/// The words of the parser, without the names of Rust's types.
+fn plain(error: &str) -> String {
+    ["usize", "u64", "u32"].iter().fold(error.trim().to_owned(), |text, name| {
+        text.replace(&format!("expected {name}"), "expected a whole number")
+    })
 }
 
 /// The line of each key in a file that was read without mistakes.
@@ -323,7 +330,7 @@ mod tests {
     #[test]
     fn mistakes_name_their_place_and_the_nearest_word() {
         type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str);
-        let table: [Row; 8] = [
+        let table: [Row; 9] = [
             ("listn = 1", &[], "unknown key `listn`; did you mean `listen`?"),
             (
                 "[limits]\nheader = 1",
@@ -341,6 +348,7 @@ mod tests {
                 "SPANWIRE_LIMITS_HEADERS: expected a whole number",
             ),
             ("listen = \"x\"", &[], "invalid socket address syntax"),
+            ("[limits]\nheaders = \"x\"", &[], "expected a whole number"),
             ("drain_timeout = \"soon\"", &[], "expected a time such as"),
             ("tls_key = \"k\"", &[], "give both, or none"),
             ("trusted_proxies = [\"x\"]", &[], "`x` is neither an IP address nor a network"),

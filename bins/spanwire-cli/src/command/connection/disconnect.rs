@@ -48,9 +48,11 @@ fn many(close: &Close, client: &Client, output: &Output) -> Result<(), Failure> 
             return output.result(&preview, lines(&preview, close.code));
         }
         output.lines(lines(&preview, close.code))?;
-        if preview.count > 0 {
-            consent.get(&format!("close {}?", counted(preview.count, "connection")))?;
+        if preview.count == 0 {
+            // Whoever connects from now on was not asked about.
+            return Ok(());
         }
+        consent.get(&format!("close {}?", counted(preview.count, "connection")))?;
     }
     let closed = send(close, false, client)?;
     let line = match closed.count {
