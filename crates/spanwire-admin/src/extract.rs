@@ -6,7 +6,7 @@ mod json;
 mod path;
 mod query;
 
-pub(crate) use self::body::{JSON, MERGE_PATCH, bytes, is_empty, object};
+pub(crate) use self::body::{JSON, MERGE_PATCH, bytes, is_empty, object, value};
 pub(crate) use self::call::Call;
 pub(crate) use self::json::Fields;
 pub(crate) use self::path::{Named, OfKind, Segment, encode, kind};

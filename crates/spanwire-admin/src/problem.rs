@@ -156,7 +156,13 @@ impl From<Failure> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error").to_owned();
-        let Self { status, detail, errors, cid } = self;
+        let Self { status, detail, mut errors, cid } = self;
+        let detail = plain(detail);
+        for FieldProblem { file, kind, name, field, message, .. } in &mut errors {
+            for text in [file, kind, name, field].into_iter().flatten().chain([message]) {
+                *text = plain(std::mem::take(text));
+            }
+        }
         let problem = Problem { title, status: status.as_u16(), detail, errors, cid };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
@@ -166,6 +172,20 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// A text of whatever made it, of which a reader's terminal and log are sure.
+fn plain(text: String) -> String {
+    let is_plain = !text.contains(char::is_control) && text.len() <= MAX_TEXT;
+    if is_plain {
+        return text;
+    }
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut plain: String = text.chars().take(MAX_TEXT).map(clean).collect();
+    if text.chars().nth(MAX_TEXT).is_some() {
+        plain.push('…');
+    }
+    plain
 }
 
 /// A piece of what was sent as it may be shown: no control characters, not too long.
@@ -179,3 +199,5 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 const MAX_SHOWN: usize = 80;
+/// The longest text, in characters: paths of files are among them.
+const MAX_TEXT: usize = 4_000;

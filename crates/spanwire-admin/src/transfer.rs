@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::error::Category;
 use spanwire_config::{
     Bundle, Edit, Existing, ExportFormat, ExportOptions, ImportOptions, Selection, export as write,
     import_bundle, import_edits, parse_label,
@@ -90,15 +89,11 @@ fn bundle(body: &Bytes) -> Result<Bundle, ApiError> {
     if extract::is_empty(body) {
         return Err(ApiError::bad_request("the body is empty: send a bundle of files"));
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let place = format!("line {} column {}", error.line(), error.column());
-        if error.classify() == Category::Data {
-            let form = "{\"roots\": [path], \"files\": [{\"path\", \"text\"}], \"environment\": {name: value}}";
-            let detail = format!("the body is no bundle of files at {place}: expected {form}");
-            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-        } else {
-            ApiError::bad_request(format!("the body is not JSON at {place}"))
-        }
+    let value = extract::value(body)?;
+    serde_json::from_value(value).map_err(|_| {
+        let form = "{\"roots\": [path], \"files\": [{\"path\", \"text\"}], \"environment\": {name: value}}";
+        let detail = format!("the body is no bundle of files: expected {form}");
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     })
 }
 

@@ -92,7 +92,13 @@ async fn a_revision_is_undone_and_that_can_be_undone() {
     assert_eq!(show(&server, "web_socket", "crm").await["token_ttl"], 1200);
 
     assert!(did(&server, &["history", "revert", &topic]).await.contains("'/new' deleted"));
-    // What is in use meanwhile stays.
+    // What was changed since is not undone with it; once it is as it was, all of it goes together.
+    let since = on(&server, &["history", "revert", "1"]).await;
+    assert_eq!(since.code, 1, "{since:?}");
+    assert!(since.err.contains("web_socket 'crm' was changed after revision 1"), "{since:?}");
+    for edit in [&ttl, &(newest - 2).to_string()] {
+        did(&server, &["history", "revert", edit]).await;
+    }
     let first = on(&server, &["history", "revert", "1"]).await;
     let list = json_of(&server, &["history", "show", "1"]).await;
     assert!(list["changes"].as_array().unwrap().iter().any(|it| it["name"] == "app1"), "{list}");
@@ -239,7 +245,7 @@ async fn everything_goes_by_url_and_token() {
         &["config", "reload"],
         &["secret-key", "rotate"],
         &["connection", "disconnect", "--all", "--yes"],
-        &["history", "revert", "2"],
+        &["history", "revert", "3"],
     ];
     for arguments in writes {
         let ended = by_url(arguments).await;

@@ -1,7 +1,7 @@
 //! Bodies: their size, their type, and JSON objects from them.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -29,7 +29,10 @@ pub(crate) async fn bytes(
     if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    if headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
+    let is_coded = headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity");
+    // HTTP takes chunks apart and knows no other coding.
+    let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
+    if is_coded || transfer.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let detail = "send the body as it is, without Content-Encoding";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
@@ -68,14 +71,22 @@ pub(crate) async fn object(
     if is_empty(&body) {
         return Err(ApiError::bad_request("the body is empty: send a JSON object"));
     }
-    let value = json::parse(&body);
-    match value.map_err(|why| ApiError::bad_request(format!("the body is not JSON: {why}")))? {
+    match value(&body)? {
         Value::Object(map) => Ok(map),
         _ => Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "the body must be a JSON object, with keys and values",
         )),
     }
+}
+
+/// Reads JSON that says nothing twice.
+///
+/// # Errors
+/// 400 when it is none; the text repeats no value.
+pub(crate) fn value(body: &[u8]) -> Result<Value, ApiError> {
+    let value = json::parse(body);
+    value.map_err(|why| ApiError::bad_request(format!("the body is not JSON: {why}")))
 }
 
 fn too_large(limit: usize) -> ApiError {

@@ -5,7 +5,7 @@ use spanwire_config::spec::{Effect, KindSpec};
 use spanwire_config::{Kind, Object};
 use spanwire_protocol::admin::FieldProblem;
 
-use crate::problem::{ApiError, field_problem, field_problems};
+use crate::problem::{ApiError, field_problem, field_problems, shown};
 
 /// Makes an object of what was sent.
 ///
@@ -32,7 +32,13 @@ pub(super) fn patched(
     present: &Object,
     mut patch: Map<String, Value>,
 ) -> Result<Object, ApiError> {
-    let errors = take_strangers(kind, &mut patch);
+    let mut errors = take_strangers(kind, &mut patch);
+    // A key that is taken away and was never there would be left out silently.
+    let is_unknown = |key: &str| KindSpec::of(kind).fields().all(|field| field.key != key);
+    for (key, _) in patch.iter().filter(|(key, value)| value.is_null() && is_unknown(key)) {
+        let message = "unknown key: remove it or correct its spelling";
+        errors.push(field_problem(&shown(key), message));
+    }
     if !errors.is_empty() {
         return Err(ApiError::invalid(errors));
     }

@@ -218,10 +218,12 @@ async fn only_the_server_says_what_it_says() {
             (Method::PUT, "/objects/wsx_gateway/gate"),
             (Method::PATCH, "/objects/wsx_gateway/gate"),
         ] {
-            let mut body = json!({"name": "gate"});
-            body[key] = json!(99);
-            let refused = world.send(method, path, &[], Some(body)).await.expect(422);
-            assert_eq!(refused.json["errors"][0]["field"], key);
+            for value in [json!(99), json!(null)] {
+                let mut body = json!({"name": "gate"});
+                body[key] = value;
+                let refused = world.send(method.clone(), path, &[], Some(body)).await.expect(422);
+                assert_eq!(refused.json["errors"][0]["field"], key);
+            }
         }
     }
     // What is shown with the object cannot simply be sent back with it.

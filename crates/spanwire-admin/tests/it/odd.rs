@@ -72,10 +72,13 @@ async fn bodies_of_another_type_are_refused() {
     let sent = request(Method::POST, "/api/v1/objects/wsx_gateway")
         .header("authorization", "Bearer right-token");
     world.raw(sent.body(Body::from("{}")).unwrap()).await.expect(415).problem();
-    let packed = [("content-encoding", "gzip")];
     let body = Some(json!({"name": "x"}));
     let path = "/objects/wsx_gateway";
-    world.send(Method::POST, path, &packed, body).await.expect(415).problem();
+    for packed in [("content-encoding", "gzip"), ("transfer-encoding", "gzip, chunked")] {
+        world.send(Method::POST, path, &[packed], body.clone()).await.expect(415).problem();
+    }
+    let chunked = [("transfer-encoding", "Chunked")];
+    world.send(Method::POST, path, &chunked, body).await.expect(201);
 }
 
 #[tokio::test]

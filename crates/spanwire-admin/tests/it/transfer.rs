@@ -77,8 +77,12 @@ async fn every_mistake_in_files_is_told_with_its_place() {
     );
     assert_eq!(refused.json["errors"].as_array().unwrap().len(), 3);
     assert_eq!(world.fake.revision(), 0);
-    let missing = json!({"roots": ["/etc/passwd"], "files": []});
-    world.post("/import", missing).await.expect(422).problem();
+    for path in ["/etc/passwd", "a\u{0}\u{1b}[31m"] {
+        let missing = json!({"roots": [path], "files": []});
+        let refused = world.post("/import", missing).await.expect(422);
+        assert!(!refused.problem().contains(char::is_control), "{}", refused.text);
+        assert!(!refused.text.contains("\\u00"), "{}", refused.text);
+    }
 }
 
 #[tokio::test]
@@ -91,7 +95,8 @@ async fn odd_bundles_are_refused() {
         ("{}", 422),
         ("null", 422),
         (r#"{"roots": [], "files": [], "extra": 1}"#, 422),
-        (r#"{"roots": [], "roots": [], "files": []}"#, 422),
+        (r#"{"roots": [], "roots": [], "files": []}"#, 400),
+        (r#"{"roots": [], "files": [], "environment": {"A": "1", "A": "2"}}"#, 400),
         (r#"{"roots": [], "files": [{"path": 1, "text": ""}]}"#, 422),
         (r#"{"roots": [], "files": [{"path": "a", "text": "", "mode": 1}]}"#, 422),
     ] {

@@ -153,18 +153,21 @@ impl Configuration {
     /// Returns the edits that undo a revision: every object becomes what it was before it.
     ///
     /// # Errors
-    /// [`EditError::ChangedSince`] when an object was changed after that revision, because undoing it would undo that as
-    /// well; otherwise as [`Configuration::restoring`].
+    /// [`EditError::ChangedSince`] when an object is neither as that revision left it nor as it was before, because
+    /// undoing it would undo somebody else's change as well; otherwise as [`Configuration::restoring`].
     pub fn undoing(&self, number: u64) -> Result<Vec<Edit>, EditError> {
         let revision = self.revision(number)?;
         let revision =
             revision.ok_or_else(|| EditError::NoVersion(format!("revision {number}")))?;
+        let snapshot = self.snapshot();
         let edit = |change: ChangedObject| {
-            let last = self.store.versions(change.id)?.last().map_or(0, |last| last.version);
-            if last != change.version {
+            let now = snapshot.by_id(change.id).map(|(object, _)| object);
+            // As the revision left it, or as it was before: in either case nothing of anybody else is undone.
+            if now != change.after.as_ref() && now != change.before.as_ref() {
                 let (kind, name) = (change.kind, change.name());
                 return Err(EditError::ChangedSince { revision: number, kind, name });
             }
+            let last = change.version;
             let object = change.before.as_deref().cloned();
             Ok(Edit::Restore { id: change.id, last_version: last, object })
         };

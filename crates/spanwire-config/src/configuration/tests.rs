@@ -243,6 +243,7 @@ fn any_version_can_be_gone_back_to() {
     assert_eq!(world.id(Kind::WebSocket, "crm"), id);
     assert_eq!(world.object(Kind::WebSocket, "crm"), first);
     // What was changed since is not undone with it.
+    world.change(vec![world.edit(Kind::WebSocket, "crm", "token_ttl", json!(90))]).unwrap();
     let since = world.configuration.undoing(1).unwrap_err();
     assert!(since.to_string().contains("web_socket 'crm' was changed after revision 1"), "{since}");
     let all = [(Kind::Security, "app1"), (Kind::WsxGateway, "gate"), (Kind::WebSocket, "crm")];
