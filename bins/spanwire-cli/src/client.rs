@@ -15,6 +15,7 @@ use ureq::{Agent, Body, BodyReader};
 pub(crate) use self::failure::Failure;
 pub(crate) use self::path::{Query, object, objects, segment};
 use crate::args::Server;
+use crate::output::{counted, warn};
 
 /// The admin API of one server.
 pub(crate) struct Client {
@@ -148,6 +149,11 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let request = self.request(method, path).header("content-type", content_type);
         let (status, headers, mut body) = self.run(request, body)?;
+        if let Some(closed) =
+            header(&headers, "x-closed-connections").and_then(|it| it.parse().ok())
+        {
+            warn(&format!("{} closed: not let in any more", counted(closed, "connection")));
+        }
         Ok(Answer { status, headers, body: read(&mut body)? })
     }
 

@@ -74,7 +74,9 @@ async fn withdrawn_access_ends_the_connections_that_had_it_and_no_others() {
     // A new password.
     let mut client = Client::log_in(&ws, "app1", "secret1").await;
     let password = json!({"password": "secret2"}).to_string();
-    ok(admin(&server, "POST", "/api/v1/objects/security/app1/password", &password).await);
+    let answer = admin(&server, "POST", "/api/v1/objects/security/app1/password", &password).await;
+    assert_eq!(answer.header("x-closed-connections"), "1", "{answer:?}");
+    ok(answer);
     let (_, frame) = client.receive_close().await;
     let frame = frame.unwrap();
     assert_eq!((u16::from(frame.code), &*frame.reason), (1008, "Access was withdrawn"));

@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use spanwire_config::Kind;
 
-use super::write::Write;
+use super::write::{Write, closed};
 use super::{MAX_BODY, submitted};
 use crate::app::Shared;
 use crate::condition::Conditions;
@@ -18,7 +18,7 @@ pub(crate) async fn set_password(
     Named { kind, name }: Named,
     call: Call,
     body: Body,
-) -> Result<StatusCode, ApiError> {
+) -> Result<(StatusCode, HeaderMap), ApiError> {
     if kind != Kind::Security {
         let detail = format!("a {kind} has no password: only security definitions have one");
         return Err(ApiError::not_found(detail));
@@ -38,10 +38,11 @@ pub(crate) async fn set_password(
     }
 
     let patch = Map::from_iter([("password".to_owned(), Value::String(password))]);
-    write
+    let (applied, _) = write
         .based_on_present(kind, &name, &conditions, |present| {
             submitted::patched(kind, present, patch.clone())
         })
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    let headers: HeaderMap = closed(&applied).into_iter().collect();
+    Ok((StatusCode::NO_CONTENT, headers))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{ETAG, HeaderMap, HeaderValue, LOCATION};
+use axum::http::header::{ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use spanwire_config::{Edit, EditError, Kind, Object};
 use spanwire_protocol::admin::Changed;
@@ -123,6 +123,14 @@ pub(crate) async fn revert(
     Ok(Json(show::changed(&applied, write.dry_run)))
 }
 
+/// Says how many connections a change closed, where its answer has no other place for it.
+pub(super) fn closed(applied: &Applied) -> Option<(HeaderName, HeaderValue)> {
+    let closed = HeaderValue::from(applied.closed_connections);
+    (applied.closed_connections > 0).then_some((CLOSED_CONNECTIONS, closed))
+}
+
+const CLOSED_CONNECTIONS: HeaderName = HeaderName::from_static("x-closed-connections");
+
 /// A request that changes objects.
 pub(super) struct Write<'a> {
     app: &'a App,
@@ -204,6 +212,7 @@ impl<'a> Write<'a> {
             .any(|change| change.id == meta.id && change.before.is_none());
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         let mut headers = HeaderMap::from_iter([(ETAG, etag(meta.version))]);
+        headers.extend(closed(applied));
         if path_name != Some(name) || is_new {
             let location = format!("/api/v1/objects/{kind}/{}", encode(name));
             headers.extend(HeaderValue::try_from(location).ok().map(|it| (LOCATION, it)));

@@ -113,5 +113,11 @@ fn tag() -> Value {
     json!({"type": "string", "pattern": "^(\\*|\"[0-9]+\")$", "examples": ["\"3\""]})
 }
 
-const WRITTEN: &[(&str, &str)] =
-    &[("ETag", "The version."), ("Location", "Where a new or renamed object is.")];
+const WRITTEN: &[(&str, &str)] = &[
+    ("ETag", "The version."),
+    ("Location", "Where a new or renamed object is."),
+    (
+        "X-Closed-Connections",
+        "How many connections were closed, because they would not be let in any more; absent for none.",
+    ),
+];
