@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod api;
 mod bad_messages;
 mod cli;
 mod context;

@@ -1,7 +1,7 @@
 //! `tools`: the foreign clients that end-to-end tests run, installed under `target/tools`.
 //!
-//! `venv` is a Python environment with the Zato clients, `node` a folder with the `ws` package.
-//! Versions are pinned in `tests/tools`. Each part leaves a stamp with all that it was made from;
+//! `venv` is a Python environment with the Zato clients, `fuzz` one with schemathesis, `node` a folder with the `ws`
+//! package. Versions are pinned in `tests/tools`. Each part leaves a stamp with all that it was made from;
 //! an equal stamp means that nothing has to be done, so that a second run needs no network. The
 //! clients are run as they are published; nothing of theirs becomes part of Spanwire.
 
@@ -11,11 +11,38 @@ use std::path::{Path, PathBuf};
 use crate::process::{Failure, Invocation};
 use crate::workspace::Workspace;
 
-/// What the clients' tests import; importing it here tells a broken set from a broken test.
-const IMPORTS: &str = "\
+/// A Python environment. Its requirements are its whole set: packages declare far more than what is used of them.
+struct Environment {
+    name: &'static str,
+    requirements: &'static str,
+    /// What builds those that come as source.
+    build: Option<&'static str>,
+    /// A module that is imported and not used.
+    stub: Option<&'static str>,
+    /// What the tests import; importing it here tells a broken set from a broken test.
+    imports: &'static str,
+}
+
+const ENVIRONMENTS: &[Environment] = &[
+    Environment {
+        name: "venv",
+        requirements: "requirements.txt",
+        build: Some("build-constraints.txt"),
+        stub: Some("stubs/dictalchemy.py"),
+        imports: "\
 from zato.websocket.client import Client, Config
 from zato.client import APIClient, JSONClient
-";
+",
+    },
+    // Apart from the clients, which keep what they are pinned to.
+    Environment {
+        name: "fuzz",
+        requirements: "fuzz-requirements.txt",
+        build: None,
+        stub: None,
+        imports: "from schemathesis.cli import schemathesis",
+    },
+];
 
 const STAMP: &str = "installed-from";
 
@@ -26,7 +53,7 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Has `venv/bin/python` and `node/node_modules`.
+    /// Has `venv/bin/python`, `fuzz/bin/python` and `node/node_modules`.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -38,7 +65,9 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools, Failure> {
     let folder = workspace.target().join("tools");
     fs::create_dir_all(&folder).map_err(Failure::io(folder.display()))?;
     require_programs(&folder)?;
-    python(&pins, &folder)?;
+    for environment in ENVIRONMENTS {
+        python(&pins, &folder, environment)?;
+    }
     node(&pins, &folder)?;
     println!("{}", folder.display());
     Ok(Tools { folder })
@@ -98,39 +127,42 @@ fn is_root(folder: &Path) -> bool {
     Invocation::new("id", folder).arg("-u").stdout().is_ok_and(|id| id.trim() == "0")
 }
 
-/// Makes the Python environment.
-fn python(pins: &Path, folder: &Path) -> Result<(), Failure> {
-    let venv = folder.join("venv");
-    let requirements = pins.join("requirements.txt");
-    let build = pins.join("build-constraints.txt");
-    let stubs = pins.join("stubs");
+/// Makes a Python environment.
+fn python(pins: &Path, folder: &Path, environment: &Environment) -> Result<(), Failure> {
+    let venv = folder.join(environment.name);
+    let pinned = |file: &str| pins.join(file);
+    let requirements = pinned(environment.requirements);
+    let (build, stub) = (environment.build.map(pinned), environment.stub.map(pinned));
     let version = Invocation::new("python3", folder).arg("--version").stdout()?;
-    let dictalchemy = stubs.join("dictalchemy.py");
     // The path is in it because an environment cannot be moved.
-    let stamp = format!("{}\n{version}", venv.display());
-    let stamp = [stamp, read(&requirements)?, read(&build)?, read(&dictalchemy)?].concat();
+    let mut stamp = format!("{}\n{version}", venv.display());
+    for file in [Some(&requirements), build.as_ref(), stub.as_ref()].into_iter().flatten() {
+        stamp.push_str(&read(file)?);
+    }
     if is_current(&venv, &stamp) {
         return Ok(());
     }
     remove(&venv)?;
     Invocation::new("python3", folder).args(["-m", "venv"]).arg(&venv).run()?;
     let python = venv.join("bin/python");
-    Invocation::new(&python, folder)
+    let mut install = Invocation::new(&python, folder)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
         .arg("--cache-dir")
         .arg(folder.join("cache/pip"))
-        // The clients declare far more than they import: requirements.txt is the whole set.
         .args(["--no-deps", "-r"])
-        .arg(&requirements)
+        .arg(&requirements);
+    if let Some(build) = &build {
         // Older versions of pip take the first for the build environments too, newer the second.
-        .env("PIP_CONSTRAINT", &build)
-        .env("PIP_BUILD_CONSTRAINT", &build)
-        .run()?;
-    let site = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    let site = Invocation::new(&python, folder).args(["-c", site]).stdout()?;
-    copy(&dictalchemy, &Path::new(site.trim()).join("dictalchemy.py"))?;
+        install = install.env("PIP_CONSTRAINT", build).env("PIP_BUILD_CONSTRAINT", build);
+    }
+    install.run()?;
+    if let Some((stub, name)) = stub.as_ref().and_then(|stub| Some((stub, stub.file_name()?))) {
+        let site = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let site = Invocation::new(&python, folder).args(["-c", site]).stdout()?;
+        copy(stub, &Path::new(site.trim()).join(name))?;
+    }
     Invocation::new(&python, folder)
-        .args(["-c", IMPORTS])
+        .args(["-c", environment.imports])
         .env("SQLALCHEMY_SILENCE_UBER_WARNING", "1")
         .run()?;
     finish(&venv, &stamp)
