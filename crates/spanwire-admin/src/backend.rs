@@ -1,6 +1,5 @@
 //! The port to the server that is administered.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,12 +72,11 @@ pub trait Backend: Send + Sync + 'static {
     /// How the running server stands to an object.
     fn status(&self, id: u64) -> ObjectStatus;
 
-    /// The live connections that every given attribute matches, newest first.
-    ///
-    /// # Errors
-    /// The key that is no attribute of connections.
-    fn connections(&self, filter: &BTreeMap<String, String>)
-    -> Result<Vec<ConnectionInfo>, String>;
+    /// The live connections, newest first.
+    fn connections(&self) -> Vec<ConnectionInfo>;
+
+    /// One live connection.
+    fn connection(&self, id: &ConnectionId) -> Option<ConnectionInfo>;
 
     /// Asks a client and waits for its answer.
     fn invoke_connection(

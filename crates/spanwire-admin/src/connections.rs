@@ -1,5 +1,7 @@
 //! Live connections: list, show, ask, disconnect; and the ones that ended.
 
+mod filter;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use serde_json::Value;
 use spanwire_protocol::admin::{ConnectionInfo, Disconnected, Invoked};
 use spanwire_protocol::{CloseCode, ConnectionId};
 
+pub(crate) use self::filter::ATTRIBUTES;
+use self::filter::{is_attribute, is_client_attribute};
 use crate::app::{App, Shared};
 use crate::extract::{self, Call, Fields, Segment, TIMEOUT, timeout};
 use crate::page::Page;
@@ -24,8 +28,8 @@ pub(crate) async fn list(State(app): Shared, call: Call) -> Result<Response, Api
     let is_filter = |(key, _): &(&str, &str)| !matches!(*key, "limit" | "offset");
     let filter = call.params.iter().filter(is_filter);
     let filter = filter.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let found = app.backend.connections(&filter);
-    let found = found.map_err(|key| ApiError::bad_request(unknown(&key)))?;
+    let mut found = app.backend.connections();
+    filter::keep(&mut found, &filter);
     Ok(page.answer(found, |connection| connection, "/api/v1/connections", &call.params))
 }
 
@@ -97,8 +101,8 @@ pub(crate) async fn disconnect_all(
     }
     fields.finish()?;
 
-    let found = app.backend.connections(&filter);
-    let found = found.map_err(|key| ApiError::field("filter", unknown(&key)))?;
+    let mut found = app.backend.connections();
+    filter::keep(&mut found, &filter);
     let mut ids: Vec<_> = found.into_iter().map(|connection| connection.pub_client_id).collect();
     if !dry_run {
         // What ended by itself meanwhile is not counted.
@@ -120,9 +124,7 @@ pub(crate) async fn closed(State(app): Shared, call: Call) -> Result<Response, A
 }
 
 fn find(app: &App, id: &str) -> Result<ConnectionInfo, ApiError> {
-    let filter = BTreeMap::from([("pub_client_id".to_owned(), id.to_owned())]);
-    let mut found = app.backend.connections(&filter).unwrap_or_default();
-    found.pop().ok_or_else(|| {
+    app.backend.connection(&ConnectionId::from_text(id)).ok_or_else(|| {
         let id = shown(id);
         ApiError::not_found(format!("there is no connection '{id}'; see /api/v1/connections"))
     })
@@ -145,30 +147,11 @@ fn is_close_reason(reason: &str) -> bool {
     reason.len() <= MAX_REASON && !reason.contains(char::is_control)
 }
 
-fn is_attribute(key: &str) -> bool {
-    ATTRIBUTES.contains(&key) || is_client_attribute(key)
-}
-
-fn is_client_attribute(key: &str) -> bool {
-    key.strip_prefix("attr.").is_some_and(|key| !key.is_empty())
-}
-
 fn unknown(key: &str) -> String {
     let known = ATTRIBUTES.join(", ");
     format!("unknown attribute '{}': known are {known}, attr.KEY", shown(key))
 }
 
-/// What connections are found by, beside what clients say about themselves.
-pub(crate) const ATTRIBUTES: [&str; 8] = [
-    "channel_name",
-    "pub_client_id",
-    "ext_client_id",
-    "ext_client_name",
-    "peer_address",
-    "peer_fqdn",
-    "security_name",
-    "username",
-];
 const CODE: &str = "1000 to 1003, 1007 to 1013 or 3000 to 4999";
 const REASON: &str = "at most 123 bytes without control characters";
 /// The longest close reason, in bytes.

@@ -74,7 +74,7 @@ impl Feed {
             Missed::Some(next) if next <= self.told => {
                 self.missed = Missed::Some(next + 1);
                 let revision = self.app.blocking(move |it| it.revision(next)).await.ok()??;
-                let message = change(&show::revision(revision, true))?;
+                let message = change(&show::event(revision))?;
                 return Some((message, self));
             }
             Missed::TooMany(missed) => {

@@ -43,4 +43,4 @@ mod transfer;
 pub use backend::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus};
 pub use openapi::openapi;
 pub use router::router;
-pub use show::{object_change, revision};
+pub use show::event;

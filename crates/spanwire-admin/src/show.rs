@@ -43,7 +43,7 @@ pub(crate) fn changed(applied: &Applied, dry_run: bool) -> Changed {
 
 /// Shows what happened to one object, with the keys that differ if `with_diff`.
 #[must_use]
-pub fn object_change(change: &ChangedObject, with_diff: bool) -> ObjectChange {
+pub(crate) fn object_change(change: &ChangedObject, with_diff: bool) -> ObjectChange {
     let (before, after) = (change.before.as_deref(), change.after.as_deref());
     ObjectChange {
         kind: change.kind.as_str().to_owned(),
@@ -57,11 +57,28 @@ pub fn object_change(change: &ChangedObject, with_diff: bool) -> ObjectChange {
 
 /// Shows a change of the configuration, with the keys that differ if `with_diff`.
 #[must_use]
-pub fn revision(revision: spanwire_config::Revision, with_diff: bool) -> Revision {
+pub(crate) fn revision(revision: spanwire_config::Revision, with_diff: bool) -> Revision {
     let spanwire_config::Revision { number, at, who, from, reason, changes } = revision;
     let changes = changes.iter().map(|change| object_change(change, with_diff)).collect();
     Revision { revision: number, at, who, from, reason, changes }
 }
+
+/// Shows a change to those who watch: with the keys that differ, unless that is much to be kept for slow readers. The
+/// history has all of it.
+#[must_use]
+pub fn event(change: spanwire_config::Revision) -> Revision {
+    let mut shown = revision(change, true);
+    let is_large = |changes: &[ObjectChange]| {
+        serde_json::to_vec(changes).is_ok_and(|json| json.len() > MAX_EVENT_BYTES)
+    };
+    if is_large(&shown.changes) {
+        shown.changes.iter_mut().for_each(|change| change.diff.clear());
+    }
+    shown
+}
+
+/// The largest differences that an event carries, as JSON.
+const MAX_EVENT_BYTES: usize = 64 * 1024;
 
 /// Shows one version in the history of an object.
 pub(crate) fn version(version: spanwire_config::Version) -> ObjectVersion {

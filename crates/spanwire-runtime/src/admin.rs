@@ -96,7 +96,7 @@ impl Administration {
             let Author { who, from, reason } = author.clone();
             let changes = outcome.changes.clone();
             let revision = Revision { number, at: now, who, from, reason, changes };
-            Event::Change(spanwire_admin::revision(revision, true))
+            Event::Change(spanwire_admin::event(revision))
         });
     }
 

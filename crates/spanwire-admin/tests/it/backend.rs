@@ -1,6 +1,5 @@
 //! A made-up server over a real configuration in memory.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -71,7 +70,7 @@ impl Fake {
         };
         if let Some(number) = outcome.revision {
             let revision = self.configuration.revision(number).unwrap().unwrap();
-            let event = Event::Change(spanwire_admin::revision(revision, true));
+            let event = Event::Change(spanwire_admin::event(revision));
             let _ = self.events.send(Arc::new(event));
         }
         Ok(Applied { outcome, closed_connections: 0 })
@@ -211,18 +210,12 @@ impl Backend for Fake {
         ObjectStatus { state, error, since: self.now() }
     }
 
-    fn connections(
-        &self,
-        filter: &BTreeMap<String, String>,
-    ) -> Result<Vec<ConnectionInfo>, String> {
-        let mut found = self.connections.lock().unwrap().clone();
-        for (key, wanted) in filter {
-            found.retain(|it| match key.strip_prefix("attr.") {
-                Some(key) => it.client_attrs.get(key).and_then(Value::as_str) == Some(wanted),
-                None => serde_json::to_value(it).unwrap()[key] == **wanted,
-            });
-        }
-        Ok(found)
+    fn connections(&self) -> Vec<ConnectionInfo> {
+        self.connections.lock().unwrap().clone()
+    }
+
+    fn connection(&self, id: &ConnectionId) -> Option<ConnectionInfo> {
+        self.connections().into_iter().find(|it| it.pub_client_id == *id)
     }
 
     fn invoke_connection(

@@ -117,7 +117,7 @@ async fn a_change_that_is_told_from_the_history_is_not_told_live() {
     let mut reader = Reader::open(&world, "/events", &[("last-event-id", "0")]).await;
     let configuration = spanwire_admin::Backend::configuration(&*world.fake);
     let revision = configuration.revision(1).unwrap().unwrap();
-    let event = Event::Change(spanwire_admin::revision(revision, true));
+    let event = Event::Change(spanwire_admin::event(revision));
     world.fake.events.send(Arc::new(event)).unwrap();
     world.fake.events.send(state_event(1)).unwrap();
     assert_eq!(reader.change().await, 1);

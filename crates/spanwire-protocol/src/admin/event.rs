@@ -10,7 +10,8 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub enum Event {
-    /// The configuration changed; the event's id is the revision.
+    /// The configuration changed; the event's id is the revision. Differences of more than 64 KiB are left out: the history
+    /// has them.
     Change(Revision),
     /// An object went into another state.
     State(StateEvent),

@@ -1,6 +1,5 @@
 //! The port of the admin API.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,33 +150,16 @@ impl Backend for AdminBackend {
         self.0.host.statuses.of(id)
     }
 
-    fn connections(
-        &self,
-        filter: &BTreeMap<String, String>,
-    ) -> Result<Vec<ConnectionInfo>, String> {
-        let mut wanted = ConnectionFilter::default();
-        for (key, value) in filter {
-            let value = value.clone();
-            let field = match key.as_str() {
-                "channel_name" => &mut wanted.channel_name,
-                "pub_client_id" => &mut wanted.pub_client_id,
-                "ext_client_id" => &mut wanted.ext_client_id,
-                "ext_client_name" => &mut wanted.ext_client_name,
-                "peer_address" => &mut wanted.peer_address,
-                "peer_fqdn" => &mut wanted.peer_fqdn,
-                "security_name" => &mut wanted.security_name,
-                "username" => &mut wanted.username,
-                other => match other.strip_prefix("attr.") {
-                    Some(attribute) => {
-                        wanted.attrs.insert(attribute.to_owned(), value.into());
-                        continue;
-                    }
-                    None => return Err(key.clone()),
-                },
-            };
-            *field = Some(value);
-        }
-        Ok(self.0.host.connections.list(&wanted))
+    fn connections(&self) -> Vec<ConnectionInfo> {
+        self.0.host.connections.list(&ConnectionFilter::default())
+    }
+
+    fn connection(&self, id: &ConnectionId) -> Option<ConnectionInfo> {
+        let filter = ConnectionFilter {
+            pub_client_id: Some(id.as_str().to_owned()),
+            ..ConnectionFilter::default()
+        };
+        self.0.host.connections.list(&filter).pop()
     }
 
     fn invoke_connection(
