@@ -192,6 +192,17 @@ async fn nobody_there_exits_3() {
     talk.await.unwrap();
 }
 
+/// Runs a command whose output nobody reads.
+async fn assert_leaving_is_no_error(server: &Server, arguments: &[&str]) {
+    let mut program = program(&server.data(), arguments);
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
+    let err = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!((ended.status.code(), &*err), (Some(0), ""), "{arguments:?}");
+}
+
 #[tokio::test]
 async fn a_reader_that_leaves_is_no_error() {
     let server = Server::setup().objects(OBJECTS).start();
@@ -200,14 +211,7 @@ async fn a_reader_that_leaves_is_no_error() {
         clients.push(Client::log_in(&server.ws("/ws/crm"), "app1", "secret1").await);
     }
     for arguments in [&["connection", "list", "--output", "json"][..], &["completions", "bash"]] {
-        let mut program = program(&server.data(), arguments);
-        program.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = program.spawn().unwrap();
-        drop(child.stdout.take());
-        let ended =
-            tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
-        let err = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!((ended.status.code(), &*err), (Some(0), ""), "{arguments:?}");
+        assert_leaving_is_no_error(&server, arguments).await;
     }
     let list = parse(&on(&server, &["connection", "list", "--output", "json"]).await);
     let list: Vec<ConnectionInfo> = serde_json::from_value(list).unwrap();

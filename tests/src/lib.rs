@@ -14,6 +14,7 @@
 pub mod client;
 pub mod endpoint;
 pub mod http;
+pub mod secrecy;
 pub mod server;
 pub mod tls;
 pub mod tools;

@@ -158,6 +158,9 @@ pub(crate) enum History {
     Revert {
         /// Its number.
         revision: u64,
+        /// Do not ask, also where objects that it made are deleted.
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         change: Change,
     },

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod connection;
+mod deletes;
 mod diff;
 pub(crate) mod enmasse;
 pub(crate) mod history;

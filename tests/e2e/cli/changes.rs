@@ -91,7 +91,12 @@ async fn a_revision_is_undone_and_that_can_be_undone() {
     did(&server, &["history", "revert", &again]).await;
     assert_eq!(show(&server, "web_socket", "crm").await["token_ttl"], 1200);
 
-    assert!(did(&server, &["history", "revert", &topic]).await.contains("'/new' deleted"));
+    // What it made would be deleted, which is asked about, or said.
+    let unasked = on(&server, &["history", "revert", &topic]).await;
+    assert!(unasked.code == 2 && unasked.err.contains("--yes"), "{unasked:?}");
+    show(&server, "pubsub_topic", "/new").await;
+    let deleted = did(&server, &["history", "revert", &topic, "--yes"]).await;
+    assert!(deleted.contains("'/new' deleted"), "{deleted}");
     // What was changed since is not undone with it; once it is as it was, all of it goes together.
     let since = on(&server, &["history", "revert", "1"]).await;
     assert_eq!(since.code, 1, "{since:?}");
@@ -99,7 +104,7 @@ async fn a_revision_is_undone_and_that_can_be_undone() {
     for edit in [&ttl, &(newest - 2).to_string()] {
         did(&server, &["history", "revert", edit]).await;
     }
-    let first = on(&server, &["history", "revert", "1"]).await;
+    let first = on(&server, &["history", "revert", "1", "--yes"]).await;
     let list = json_of(&server, &["history", "show", "1"]).await;
     assert!(list["changes"].as_array().unwrap().iter().any(|it| it["name"] == "app1"), "{list}");
     assert_eq!(first.code, 0, "all of it goes together: {first:?}");

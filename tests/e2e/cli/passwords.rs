@@ -1,11 +1,11 @@
 //! Passwords that come by stdin: they get where they belong, and nowhere else.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::json;
 use spanwire_tests::http::{admin, basic, request};
+use spanwire_tests::secrecy::{contains, files};
 use spanwire_tests::{Client, Server};
 
 use super::{OBJECTS, on, program};
@@ -13,19 +13,6 @@ use crate::process::Finished;
 
 const REST: &str = "channel_rest: [{name: ping, url_path: /ping, service: zato.ping, \
                     security_name: app1, data_format: json}]\n";
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
-}
 
 /// Runs a command with this on stdin, and looks at what other processes see of it meanwhile.
 async fn with_stdin(server: &Server, arguments: &[&str], input: &str) -> Finished {

@@ -1,12 +1,10 @@
 //! What is refused, where that is said, and what never reaches a terminal.
 
-use std::process::Stdio;
-
 use serde_json::json;
 use spanwire_tests::Server;
 use spanwire_tests::server::{binary, command};
 
-use super::{OBJECTS, on, parse, program, refused};
+use super::{OBJECTS, assert_leaving_is_no_error, on, parse, refused};
 use crate::live::{create, show};
 use crate::process::{finish, spanwire};
 
@@ -210,14 +208,7 @@ async fn a_reader_of_objects_that_leaves_is_no_error() {
         &["config", "list"],
     ];
     for arguments in table {
-        let mut program = program(&server.data(), arguments);
-        program.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = program.spawn().unwrap();
-        drop(child.stdout.take());
-        let ended =
-            tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
-        let err = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!((ended.status.code(), &*err), (Some(0), ""), "{arguments:?}");
+        assert_leaving_is_no_error(&server, arguments).await;
     }
 }
 

@@ -69,6 +69,22 @@ async fn a_delete_asks_and_only_yes_is_yes() {
 }
 
 #[tokio::test]
+async fn going_back_asks_when_that_deletes() {
+    let server = Server::setup().objects(OBJECTS).start();
+    assert_eq!(on(&server, &["security", "create", "new", "--type", "apikey"]).await.code, 0);
+    let revert = ["history", "revert", "2"];
+    let question = "delete 1 object? [y/N] ";
+    let seen = on_terminal(&server, &revert, &[(question, "n\n")]).await;
+    assert!(seen.code == 2 && seen.screen.contains("nothing was done"), "{seen:?}");
+    show(&server, "security", "new").await;
+    let seen = on_terminal(&server, &revert, &[(question, "y\n")]).await;
+    assert!(seen.code == 0 && seen.screen.contains("security 'new' deleted"), "{seen:?}");
+    // What only comes back is not asked about.
+    let seen = on_terminal(&server, &["history", "revert", "3"], &[]).await;
+    assert!(seen.code == 0 && !seen.screen.contains("[y/N]"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn many_connections_are_closed_after_a_question() {
     let server = Server::setup().objects(OBJECTS).start();
     let mut client = Client::log_in(&server.ws("/ws/crm"), "app1", "secret1").await;

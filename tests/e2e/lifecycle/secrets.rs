@@ -1,10 +1,9 @@
 //! Nothing secret in logs, metrics and files (DESIGN 10, reliability 7).
 
-use std::path::{Path, PathBuf};
-
 use serde_json::json;
 use spanwire_tests::endpoint::Endpoint;
 use spanwire_tests::http::{admin, basic, history, request};
+use spanwire_tests::secrecy::{contains, files};
 use spanwire_tests::{Client, Server};
 
 const OBJECTS: &str = "security:\n\
@@ -16,19 +15,6 @@ const OBJECTS: &str = "security:\n\
     \x20 - {name: basic, url_path: /basic, service: zato.helpers.echo, security_name: app1, data_format: json}\n\
     \x20 - {name: key, url_path: /key, service: zato.helpers.echo, security_name: key1, data_format: json}\n\
     \x20 - {name: backed, url_path: /backed, service: backed, data_format: json}\n";
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
-fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
-}
 
 /// Everything that has to do with secrets; returns those that are made on the way.
 async fn use_secrets(server: &Server) -> Vec<String> {

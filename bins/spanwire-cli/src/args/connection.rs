@@ -94,6 +94,9 @@ pub(crate) struct Filter {
     /// Something the client said about itself; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
     pub(crate) attr: Vec<(String, String)>,
+    /// Any other attribute of a connection, by its name in the admin API, such as `state=draining`; may be repeated.
+    #[arg(long = "where", value_name = "KEY=VALUE", value_parser = attribute)]
+    pub(crate) other: Vec<(String, String)>,
 }
 
 impl Filter {
@@ -110,13 +113,24 @@ impl Filter {
         ];
         let fixed =
             fixed.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.as_deref()?)));
-        fixed.chain(self.attr.iter().map(|(key, value)| (format!("attr.{key}"), value.as_str())))
+        let attr = self.attr.iter().map(|(key, value)| (format!("attr.{key}"), value.as_str()));
+        let other = self.other.iter().map(|(key, value)| (key.clone(), value.as_str()));
+        fixed.chain(attr).chain(other)
     }
 }
 
 /// The ids of the options of [`Filter`].
-const FILTERS: [&str; 8] =
-    ["client_id", "client_name", "channel", "peer", "fqdn", "security", "username", "attr"];
+const FILTERS: [&str; 9] = [
+    "client_id",
+    "client_name",
+    "channel",
+    "peer",
+    "fqdn",
+    "security",
+    "username",
+    "attr",
+    "other",
+];
 
 fn attribute(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -3,8 +3,8 @@
 use serde_json::json;
 use spanwire_protocol::admin::{Changed, Revision};
 
-use super::{diff, report};
-use crate::args::History;
+use super::{deletes, diff, report};
+use crate::args::{Change, History};
 use crate::client::{Client, Failure, Query};
 use crate::output::Output;
 
@@ -21,11 +21,13 @@ pub(crate) fn run(verb: &History, client: &Client, output: &Output) -> Result<()
             let revision: Revision = client.get(&format!("history/{revision}"))?;
             output.result(&revision, lines(&revision))
         }
-        History::Revert { revision, change } => {
-            let query = Query::default().change(change);
-            let path = format!("history/{revision}/revert{query}");
-            let changed: Changed = client.post(&path, Vec::new())?;
-            report::changed(&changed, output)
+        History::Revert { revision, yes, change } => {
+            let ask = |change: &Change| -> Result<Changed, Failure> {
+                let query = Query::default().change(change);
+                client.post(&format!("history/{revision}/revert{query}"), Vec::new())
+            };
+            deletes::consent(*yes, change, ask)?;
+            report::changed(&ask(change)?, output)
         }
     }
 }

@@ -6,7 +6,7 @@ use spanwire_config::Kind;
 use spanwire_config::spec::KindSpec;
 use spanwire_protocol::admin::{Changed, ManagedObject, ObjectVersion};
 
-use super::report;
+use super::{deletes, report};
 use crate::args::Change;
 use crate::client::{Client, Failure, Query, object, objects, parse};
 use crate::confirm::Consent;
@@ -51,8 +51,8 @@ pub(crate) fn run(verb: &Verb, client: &Client, output: &Output) -> Result<(), F
         }
         Verb::Delete { target, change, yes } => delete(target, change, *yes, client, output),
         Verb::History(target) => history(target, client, output),
-        Verb::Revert { target, version, change } => {
-            revert(target, *version, change, client, output)
+        Verb::Revert { target, version, change, yes } => {
+            revert(target, *version, change, *yes, client, output)
         }
     }
 }
@@ -172,6 +172,7 @@ fn revert(
     target: &Target,
     version: u64,
     change: &Change,
+    yes: bool,
     client: &Client,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -179,9 +180,13 @@ fn revert(
         [kind] => *kind,
         _ => find_history(target, client)?.0,
     };
-    let query = Query::default().change(change);
-    let path = format!("{}/revert{query}", object(kind, &target.name));
-    let (changed, _): (Changed, bool) = client.create(&path, &json!({ "version": version }))?;
+    let ask = |change: &Change| -> Result<Changed, Failure> {
+        let query = Query::default().change(change);
+        let path = format!("{}/revert{query}", object(kind, &target.name));
+        Ok(client.create(&path, &json!({ "version": version }))?.0)
+    };
+    deletes::consent(yes, change, ask)?;
+    let changed = ask(change)?;
     report::changed(&changed, output)?;
     // Whether it runs again is known of the object alone.
     if let (false, Some(change)) = (changed.dry_run, changed.changes.first())

@@ -42,7 +42,11 @@ pub(crate) fn more_verbs(noun: &'static Noun) -> Vec<Command> {
     verbs.extend([
         change(on_one(noun, "delete", "Delete an object").arg(yes())),
         on_one(noun, "history", "The versions of an object, newest first"),
-        change(on_one(noun, "revert", "Make an object what it was in a version").arg(version)),
+        change(
+            on_one(noun, "revert", "Make an object what it was in a version")
+                .arg(version)
+                .arg(yes()),
+        ),
     ]);
     verbs
 }

@@ -21,7 +21,7 @@ pub(crate) enum Verb {
     ChangePassword { name: String, source: Source, change: Change },
     Delete { target: Target, change: Change, yes: bool },
     History(Target),
-    Revert { target: Target, version: u64, change: Change },
+    Revert { target: Target, version: u64, change: Change, yes: bool },
 }
 
 /// An object by its name, of one of these kinds.
@@ -63,7 +63,8 @@ pub(crate) fn read(noun: &'static Noun, matches: &ArgMatches) -> Result<Option<V
         "history" => Verb::History(target(noun, matches)),
         "revert" => {
             let version = matches.get_one("to-version").copied().unwrap_or_default();
-            Verb::Revert { target: target(noun, matches), version, change: change(matches)? }
+            let yes = matches.get_flag("yes");
+            Verb::Revert { target: target(noun, matches), version, change: change(matches)?, yes }
         }
         _ => return Ok(None),
     };

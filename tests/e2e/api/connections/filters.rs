@@ -43,8 +43,21 @@ async fn every_attribute_finds_and_all_must_match() {
         (shown["peer_address"].as_str().unwrap(), shown["peer_fqdn"].as_str().unwrap());
     let by_name: &[&str] = &["d", "c", b, "a"];
     let all = by_name;
-    let table: [(Pairs<'_>, &[&str]); 27] = [
+    let local = shown["local_address"].as_str().unwrap();
+    let pid = server.pid().to_string();
+    let table: [(Pairs<'_>, &[&str]); 38] = [
         (&[], all),
+        (&[("state", "established")], all),
+        (&[("state", "closing")], &[]),
+        (&[("peer_address_source", "socket"), ("peer_fqdn", fqdn)], all),
+        (&[("peer_address_source", "header")], &[]),
+        (&[("peer_fqdn_source", "none")], &[]),
+        (&[("peer_forwarded_for", "192.0.2.1")], &[]),
+        (&[("peer_forwarded_for_fqdn", "(Unknown)")], all),
+        (&[("local_address", local)], all),
+        (&[("local_address", "127.0.0.1")], all),
+        (&[("server_name", "server1"), ("server_proc_pid", &pid)], all),
+        (&[("server_proc_pid", "1")], &[]),
         (&[("channel_name", "crm")], &[b, "a"]),
         (&[("channel_name", "CRM")], &[]),
         (&[("pub_client_id", &id)], &["a"]),
@@ -88,7 +101,7 @@ async fn every_attribute_finds_and_all_must_match() {
         assert_eq!(preview["count"], expected.len(), "{filter:?}: {preview}");
     }
     for wrong in
-        ["state=established", "attr.=x", "attr=x", "is_internal=false", "client_attrs=x", "peer=x"]
+        ["colour=red", "attr.=x", "attr=x", "is_internal=false", "client_attrs=x", "peer=x"]
     {
         let answer = admin(&server, "GET", &format!("{LIST}?{wrong}"), "").await;
         problem(&answer, 400);
