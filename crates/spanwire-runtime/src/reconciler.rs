@@ -21,7 +21,7 @@ use spanwire_channel::rest::RestChannel;
 use spanwire_config::{ChangedObject, Kind, Object, Snapshot};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::listeners::{Addresses, Doors, Tasks};
+pub(crate) use self::listeners::{Addresses, Listeners, Tasks};
 use self::services::Services;
 use crate::admin::app::AdminApp;
 use crate::backend::Host;
@@ -54,7 +54,7 @@ struct Running {
     services: Services,
     web_sockets: HashMap<u64, Placed>,
     rest: HashMap<u64, Arc<RestChannel>>,
-    doors: Doors,
+    listeners: Listeners,
     failed: BTreeSet<u64>,
 }
 
@@ -86,7 +86,8 @@ impl Running {
         let (kept, held): (Vec<_>, Vec<_>) =
             stay.chain(all).partition(|(id, _)| failed.contains(id));
         let held: BTreeSet<_> = held.into_iter().map(|(_, placed)| key(placed)).collect();
-        let ends = |placed: &Placed| held.contains(&key(placed)) || !self.doors.has(&placed.place);
+        let ends =
+            |placed: &Placed| held.contains(&key(placed)) || !self.listeners.has(&placed.place);
         let ended: Vec<u64> =
             kept.into_iter().filter(|(_, placed)| ends(placed)).map(|(id, _)| *id).collect();
         for id in ended {
@@ -95,20 +96,20 @@ impl Running {
     }
 
     fn show(&self) -> Shown {
-        let addresses = Arc::new(self.doors.addresses(self.web_sockets.values()));
+        let addresses = Arc::new(self.listeners.addresses(self.web_sockets.values()));
         Shown { snapshot: Arc::clone(&self.snapshot), addresses }
     }
 }
 
 impl Reconciler {
     /// Nothing runs yet but the main listener.
-    pub(crate) fn new(host: Arc<Host>, settings: Settings, doors: Doors) -> Self {
+    pub(crate) fn new(host: Arc<Host>, settings: Settings, listeners: Listeners) -> Self {
         let running = Running {
             snapshot: Arc::default(),
             services: Services::default(),
             web_sockets: HashMap::new(),
             rest: HashMap::new(),
-            doors,
+            listeners,
             failed: BTreeSet::new(),
         };
         Self {
@@ -147,7 +148,7 @@ impl Reconciler {
     pub(crate) fn set_settings(&self, settings: Settings) -> Result<Application, String> {
         let mut running = self.lock();
         let running = &mut *running;
-        running.doors.set_settings(&settings, &running.web_sockets)?;
+        running.listeners.set_settings(&settings, &running.web_sockets)?;
         self.host.definitions.set_failed_logins(settings.limits.failed_logins);
         self.settings.store(Arc::new(settings));
         let target = Arc::clone(&running.snapshot);
@@ -169,20 +170,20 @@ impl Reconciler {
 
     /// Lets everybody in.
     pub(crate) fn accept(&self) {
-        self.lock().doors.accept();
+        self.lock().listeners.accept();
     }
 
     /// Binds the admin listener.
     pub(crate) fn bind_admin(&self, app: Arc<AdminApp>) -> Result<(), StartError> {
         let mut running = self.lock();
-        running.doors.bind_admin(app, &self.settings())?;
+        running.listeners.bind_admin(app, &self.settings())?;
         self.shown.store(Arc::new(running.show()));
         Ok(())
     }
 
     /// No new connections from now on.
     pub(crate) fn refuse_upgrades(&self) {
-        self.lock().doors.refuse_upgrades();
+        self.lock().listeners.refuse_upgrades();
     }
 
     /// Tries again what failed until the server stops, and calls `tried` after each time.
@@ -255,7 +256,7 @@ impl Reconciler {
         }
         // What can take long comes before anything is different: new names before those who ask by them, former names
         // until nobody does.
-        failed.extend(running.doors.open(&mut web_sockets, &running.web_sockets, &settings));
+        failed.extend(running.listeners.open(&mut web_sockets, &running.web_sockets, &settings));
         running.evict(&mut web_sockets, &failed);
         let credentials = self.host.definitions.apply(changes);
         let former = running.services.replace(services, self.host.ports.registry());
@@ -267,7 +268,7 @@ impl Reconciler {
         }
         let moves_connections = credentials.any || !web_sockets.is_empty();
         let gone = self.replace_channels(running, web_sockets);
-        running.doors.set_routes(&running.web_sockets, &running.rest);
+        running.listeners.set_routes(&running.web_sockets, &running.rest);
         let closed = match moves_connections {
             true => self.update_connections(&running.web_sockets, &gone, &credentials.renamed),
             false => 0,

@@ -26,7 +26,7 @@ use crate::demo;
 use crate::error::StartError;
 use crate::events::Events;
 use crate::hooks::Hooks;
-use crate::reconciler::{Doors, Reconciler, Tasks};
+use crate::reconciler::{Listeners, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
 use crate::security::Definitions;
 use crate::settings::{Loaded, Settings, SettingsControl, Sources};
@@ -51,8 +51,8 @@ pub(super) async fn start(builder: AppBuilder) -> Result<App, StartError> {
         connections: TaskTracker::new(),
     };
     let host = host(&settings.settings, registry, dns, data.as_ref())?;
-    let doors = Doors::bind(Arc::clone(&host), &settings.settings, tasks.clone())?;
-    let reconciler = Reconciler::new(Arc::clone(&host), settings.settings.clone(), doors);
+    let listeners = Listeners::bind(Arc::clone(&host), &settings.settings, tasks.clone())?;
+    let reconciler = Reconciler::new(Arc::clone(&host), settings.settings.clone(), listeners);
     let reconciler = Arc::new(reconciler);
     let mut bound = Bound { host, reconciler, data, settings, sources, started, tasks };
     let inputs = Inputs { imports, texts };

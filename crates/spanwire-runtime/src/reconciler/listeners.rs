@@ -25,16 +25,16 @@ use crate::settings::Settings;
 use crate::wiring::{self, Place, Placed};
 
 /// All listeners.
-pub(crate) struct Doors {
+pub(crate) struct Listeners {
     host: Arc<Host>,
     backend: Arc<dyn Backend>,
     limits: Arc<AddressLimits>,
     /// Of their own: whoever fills the others must not lock administrators out.
     admin_limits: Arc<AddressLimits>,
     tasks: Tasks,
-    main: Door<ChannelServer>,
-    admin: Option<Door<AdminApp>>,
-    own: HashMap<Place, Door<ChannelServer>>,
+    main: OpenListener<ChannelServer>,
+    admin: Option<OpenListener<AdminApp>>,
+    own: HashMap<Place, OpenListener<ChannelServer>>,
     accepting: bool,
     refuses_upgrades: bool,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Tasks {
 }
 
 /// One listener with what answers behind it.
-struct Door<A> {
+struct OpenListener<A> {
     configured: SocketAddr,
     address: SocketAddr,
     app: Arc<A>,
@@ -77,7 +77,7 @@ impl Addresses {
     }
 }
 
-impl<A: HttpApp> Door<A> {
+impl<A: HttpApp> OpenListener<A> {
     fn bind(
         address: SocketAddr,
         app: Arc<A>,
@@ -95,7 +95,7 @@ impl<A: HttpApp> Door<A> {
         })
     }
 
-    /// Binds another address for the same application. If only this door is in the way, it is closed first.
+    /// Binds another address for the same application. If only this listener is in the way, it is closed first.
     fn moved(
         &self,
         address: SocketAddr,
@@ -122,8 +122,9 @@ impl<A: HttpApp> Door<A> {
         let settings = self.control.settings();
         // The address that the system chose, where it chose.
         let again = || {
-            let door = Self::bind(self.address, Arc::clone(&self.app), (*settings).clone(), stop);
-            door.map_err(|error| error.to_string())
+            let listener =
+                Self::bind(self.address, Arc::clone(&self.app), (*settings).clone(), stop);
+            listener.map_err(|error| error.to_string())
         };
         let configured = self.configured;
         *self = retried(again)?;
@@ -138,13 +139,13 @@ impl<A: HttpApp> Door<A> {
     }
 }
 
-impl<A> Drop for Door<A> {
+impl<A> Drop for OpenListener<A> {
     fn drop(&mut self) {
         self.close.cancel();
     }
 }
 
-impl Doors {
+impl Listeners {
     /// Binds the main listener.
     pub(crate) fn bind(
         host: Arc<Host>,
@@ -160,7 +161,7 @@ impl Doors {
             Arc::clone(&backend),
             tasks.connections.clone(),
         );
-        let main = Door::bind(settings.listen, Arc::new(server), wanted, &tasks.stop)?;
+        let main = OpenListener::bind(settings.listen, Arc::new(server), wanted, &tasks.stop)?;
         Ok(Self {
             host,
             backend,
@@ -182,7 +183,8 @@ impl Doors {
         settings: &Settings,
     ) -> Result<(), StartError> {
         let wanted = self.admin_settings(settings).map_err(|it| StartError::Settings(vec![it]))?;
-        self.admin = Some(Door::bind(settings.admin_listen, app, wanted, &self.tasks.stop)?);
+        self.admin =
+            Some(OpenListener::bind(settings.admin_listen, app, wanted, &self.tasks.stop)?);
         Ok(())
     }
 
@@ -193,26 +195,26 @@ impl Doors {
         if let Some(admin) = &mut self.admin {
             admin.accept(&self.tasks.requests);
         }
-        self.own.values_mut().for_each(|door| door.accept(&self.tasks.requests));
+        self.own.values_mut().for_each(|listener| listener.accept(&self.tasks.requests));
     }
 
     /// No new WebSocket connections from now on, and no way back: the server stops.
     pub(crate) fn refuse_upgrades(&mut self) {
         self.refuses_upgrades = true;
         self.main.app.refuse_upgrades();
-        self.own.values().for_each(|door| door.app.refuse_upgrades());
+        self.own.values().for_each(|listener| listener.app.refuse_upgrades());
         // What answers there holds on to us.
         self.admin = None;
     }
 
     pub(super) fn addresses<'a>(&self, channels: impl Iterator<Item = &'a Placed>) -> Addresses {
         let own = channels.filter_map(|placed| {
-            let door = self.own.get(&placed.place)?;
-            Some((placed.channel.name.to_string(), door.address))
+            let listener = self.own.get(&placed.place)?;
+            Some((placed.channel.name.to_string(), listener.address))
         });
         Addresses {
             main: self.main.address,
-            admin: self.admin.as_ref().map(|door| door.address),
+            admin: self.admin.as_ref().map(|listener| listener.address),
             channels: own.collect(),
         }
     }
@@ -241,10 +243,10 @@ impl Doors {
         // What others have left may need other certificates now.
         let left = wanted.keys().filter_map(|id| Some(running.get(id)?.place.clone()));
         for place in left.filter(|place| is_own(place) && !places.contains(place)) {
-            if let Some(door) = self.own.get(&place)
-                && let Ok(listener) = self.settings_of(&place, wanted, running, settings)
+            if let Some(listener) = self.own.get(&place)
+                && let Ok(config) = self.settings_of(&place, wanted, running, settings)
             {
-                match door.control.prepare(listener) {
+                match listener.control.prepare(config) {
                     Ok(update) => update.commit(),
                     Err(error) => {
                         tracing::error!(%error, "a listener keeps its former certificate")
@@ -281,32 +283,32 @@ impl Doors {
         settings: &Settings,
     ) -> Result<(), String> {
         let Place::Own { host, port, .. } = place else { return Ok(()) };
-        let listener = self.settings_of(place, wanted, running, settings)?;
-        if let Some(door) = self.own.get(place) {
-            door.control.prepare(listener).map_err(|error| error.to_string())?.commit();
+        let config = self.settings_of(place, wanted, running, settings)?;
+        if let Some(listener) = self.own.get(place) {
+            listener.control.prepare(config).map_err(|error| error.to_string())?.commit();
             return Ok(());
         }
         let address = wiring::resolve(host, *port)?;
         let server = Arc::new(self.server());
         let stop = self.tasks.stop.clone();
-        let bind = || Door::bind(address, Arc::clone(&server), listener.clone(), &stop);
-        let door = match bind() {
+        let bind = || OpenListener::bind(address, Arc::clone(&server), config.clone(), &stop);
+        let listener = match bind() {
             Err(StartError::Bind(error)) if error.is_taken() => {
                 // Perhaps by a listener that nobody needs after this change.
                 let left = self.take_left(*port, wanted, running);
-                let door = match left.is_empty() {
+                let listener = match left.is_empty() {
                     true => Err(error.to_string()),
                     false => retried(|| bind().map_err(|error| error.to_string())),
                 };
-                if door.is_err() {
+                if listener.is_err() {
                     self.reopen(left);
                 }
-                door
+                listener
             }
             bound => bound.map_err(|error| error.to_string()),
         }?;
-        tracing::info!(address = %door.address, "listener opened");
-        self.own.insert(place.clone(), door);
+        tracing::info!(address = %listener.address, "listener opened");
+        self.own.insert(place.clone(), listener);
         Ok(())
     }
 
@@ -326,28 +328,30 @@ impl Doors {
         port: u16,
         wanted: &BTreeMap<u64, Option<Placed>>,
         running: &HashMap<u64, Placed>,
-    ) -> Vec<(Place, Door<ChannelServer>)> {
+    ) -> Vec<(Place, OpenListener<ChannelServer>)> {
         let is_left = |place: &Place| {
             let here = |placed: &Placed| placed.place == *place;
             running.iter().all(|(id, placed)| !here(placed) || wanted.contains_key(id))
                 && !wanted.values().flatten().any(here)
         };
-        let left =
-            self.own.iter().filter(|(place, door)| door.address.port() == port && is_left(place));
+        let left = self
+            .own
+            .iter()
+            .filter(|(place, listener)| listener.address.port() == port && is_left(place));
         let left: Vec<Place> = left.map(|(place, _)| place.clone()).collect();
-        let doors = left.into_iter().filter_map(|place| {
-            let door = self.own.remove(&place)?;
-            door.close.cancel();
-            Some((place, door))
+        let listeners = left.into_iter().filter_map(|place| {
+            let listener = self.own.remove(&place)?;
+            listener.close.cancel();
+            Some((place, listener))
         });
-        doors.collect()
+        listeners.collect()
     }
 
     /// Opens listeners again that were closed in vain.
-    fn reopen(&mut self, closed: Vec<(Place, Door<ChannelServer>)>) {
-        for (place, mut door) in closed {
-            match door.reopen(&self.tasks.stop) {
-                Ok(()) => drop(self.own.insert(place, door)),
+    fn reopen(&mut self, closed: Vec<(Place, OpenListener<ChannelServer>)>) {
+        for (place, mut listener) in closed {
+            match listener.reopen(&self.tasks.stop) {
+                Ok(()) => drop(self.own.insert(place, listener)),
                 Err(error) => tracing::error!(error, "a listener could not be opened again"),
             }
         }
@@ -365,20 +369,20 @@ impl Doors {
         }
         let shared = by_place.remove(&Place::Main).unwrap_or_default();
         self.main.app.set_routes(Routes::shared(shared, rest.values().map(Arc::clone)));
-        self.own.retain(|place, door| match by_place.remove(place) {
+        self.own.retain(|place, listener| match by_place.remove(place) {
             Some(channels) => {
-                door.app.set_routes(Routes::wsx_only(channels));
+                listener.app.set_routes(Routes::wsx_only(channels));
                 true
             }
             None => {
                 // Requests that are under way find nothing any more.
-                door.app.set_routes(Routes::wsx_only([] as [Arc<WsxChannel>; 0]));
-                tracing::info!(address = %door.address, "listener closed");
+                listener.app.set_routes(Routes::wsx_only([] as [Arc<WsxChannel>; 0]));
+                tracing::info!(address = %listener.address, "listener closed");
                 false
             }
         });
         if self.accepting {
-            self.own.values_mut().for_each(|door| door.accept(&self.tasks.requests));
+            self.own.values_mut().for_each(|listener| listener.accept(&self.tasks.requests));
         }
     }
 
@@ -395,19 +399,20 @@ impl Doors {
         // Everything that can fail comes first: files, then addresses.
         let mut updates = Vec::new();
         for place in self.own.keys() {
-            let listener = self.settings_of(place, &BTreeMap::new(), channels, settings)?;
-            if let Some(door) = self.own.get(place) {
-                updates.push(door.control.prepare(listener).map_err(text)?);
+            let config = self.settings_of(place, &BTreeMap::new(), channels, settings)?;
+            if let Some(listener) = self.own.get(place) {
+                updates.push(listener.control.prepare(config).map_err(text)?);
             }
         }
         if self.main.configured == settings.listen {
             updates.push(self.main.control.prepare(main.clone()).map_err(text)?);
         }
-        if let Some(door) = self.admin.as_ref().filter(|it| it.configured == settings.admin_listen)
+        if let Some(listener) =
+            self.admin.as_ref().filter(|it| it.configured == settings.admin_listen)
         {
-            updates.push(door.control.prepare(admin.clone()).map_err(text)?);
+            updates.push(listener.control.prepare(admin.clone()).map_err(text)?);
         }
-        let moved = self.move_doors(settings, &main, &admin);
+        let moved = self.rebind(settings, &main, &admin);
         let (new_main, new_admin) = match moved {
             Ok(moved) => moved,
             Err(error) => {
@@ -418,33 +423,33 @@ impl Doors {
         updates.into_iter().for_each(ListenerUpdate::commit);
         self.limits.set(settings.limit_settings());
         self.admin_limits.set(settings.limit_settings());
-        if let Some(mut door) = new_main {
-            door.accept(&self.tasks.requests);
-            self.main = door;
+        if let Some(mut listener) = new_main {
+            listener.accept(&self.tasks.requests);
+            self.main = listener;
         }
-        if let Some(mut door) = new_admin {
-            door.accept(&self.tasks.requests);
-            self.admin = Some(door);
+        if let Some(mut listener) = new_admin {
+            listener.accept(&self.tasks.requests);
+            self.admin = Some(listener);
         }
         Ok(())
     }
 
     /// Binds what has another address now.
-    #[expect(clippy::type_complexity, reason = "two doors of two kinds")]
-    fn move_doors(
+    #[expect(clippy::type_complexity, reason = "two listeners of two kinds")]
+    fn rebind(
         &self,
         settings: &Settings,
         main: &ListenerSettings,
         admin: &ListenerSettings,
-    ) -> Result<(Option<Door<ChannelServer>>, Option<Door<AdminApp>>), String> {
+    ) -> Result<(Option<OpenListener<ChannelServer>>, Option<OpenListener<AdminApp>>), String> {
         let stop = &self.tasks.stop;
         let new_main = match self.main.configured == settings.listen {
             true => None,
             false => Some(self.main.moved(settings.listen, main, stop)?),
         };
         let new_admin = match &self.admin {
-            Some(door) if door.configured != settings.admin_listen => {
-                Some(door.moved(settings.admin_listen, admin, stop)?)
+            Some(listener) if listener.configured != settings.admin_listen => {
+                Some(listener.moved(settings.admin_listen, admin, stop)?)
             }
             _ => None,
         };
