@@ -67,6 +67,9 @@ pub struct Limits {
     /// How long the headers of a request may take, and how long a connection may idle between requests; 30 s.
     #[serde(with = "seconds")]
     pub header_timeout: Duration,
+    /// How long a client may take nothing of an answer; 30 s.
+    #[serde(with = "seconds")]
+    pub write_timeout: Duration,
     /// How long a TLS handshake or a PROXY header may take; 10 s.
     #[serde(with = "seconds")]
     pub handshake_timeout: Duration,
@@ -107,6 +110,7 @@ impl Default for Limits {
             headers: 100,
             header_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
             message_bytes: 16 * 1024 * 1024,
             outgoing_queue_bytes: 8 * 1024 * 1024,

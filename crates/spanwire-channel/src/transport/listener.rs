@@ -64,6 +64,8 @@ pub struct ListenerSettings {
     pub handshake_timeout: Duration,
     /// How long the headers of a request may take, and how long a connection may idle between requests; 30 s.
     pub header_timeout: Duration,
+    /// How long a peer may take nothing of an answer; 30 s. Upgraded connections have deadlines of their own.
+    pub write_timeout: Duration,
     /// How many headers a request may have; 100.
     pub max_headers: usize,
     /// How many bytes they may have together; 64 KiB.
@@ -83,6 +85,7 @@ impl ListenerSettings {
             limits,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             max_headers: 100,
             max_header_bytes: 64 * 1024,
             observer: Arc::new(()),
@@ -326,10 +329,11 @@ impl<A: HttpApp> Connection<A> {
             place.map_err(|refused| Handshake::Refused(refused.as_str()))?
         };
         let tcp = Tcp { ahead, stream };
-        let stream = match &self.acceptor {
+        let mut stream = match &self.acceptor {
             None => Stream::plain(tcp),
             Some(acceptor) => Stream::tls(acceptor.accept(tcp).await?),
         };
+        stream.set_write_timeout(Some(self.settings.write_timeout));
         Ok((stream, peer, place))
     }
 

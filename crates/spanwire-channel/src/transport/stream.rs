@@ -3,10 +3,12 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 /// A connection, and how much its peer may still send.
@@ -18,6 +20,10 @@ pub struct Stream {
     allowance: Option<usize>,
     /// How many bytes were written, all in all.
     written: u64,
+    /// How long the peer may take nothing of what is written; none is for ever.
+    write_timeout: Option<Duration>,
+    /// Runs while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug)]
@@ -35,11 +41,22 @@ pub(crate) struct Tcp {
 
 impl Stream {
     pub(crate) fn plain(tcp: Tcp) -> Self {
-        Self { transport: Transport::Plain(tcp), allowance: None, written: 0 }
+        Self::new(Transport::Plain(tcp))
     }
 
     pub(crate) fn tls(tls: TlsStream<Tcp>) -> Self {
-        Self { transport: Transport::Tls(Box::new(tls)), allowance: None, written: 0 }
+        Self::new(Transport::Tls(Box::new(tls)))
+    }
+
+    fn new(transport: Transport) -> Self {
+        Self { transport, allowance: None, written: 0, write_timeout: None, stalled: None }
+    }
+
+    /// Limits how long the peer may take nothing of what is written to it; then writing is an error. Time in which
+    /// there is nothing to write does not count.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.write_timeout = timeout;
+        self.stalled = None;
     }
 
     /// Limits what the peer may send from now on, in bytes; reading more is an error.
@@ -52,11 +69,21 @@ impl Stream {
         self.written
     }
 
-    fn count(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(written)) = &result {
-            self.written += *written as u64;
+    fn count(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = result {
+            self.stalled = None;
+            self.written += result.as_ref().map_or(0, |written| *written as u64);
+            return Poll::Ready(result);
         }
-        result
+        let Some(timeout) = self.write_timeout else { return Poll::Pending };
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        stalled.as_mut().poll(cx).map(|()| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read what it is sent"))
+        })
     }
 }
 
@@ -106,7 +133,7 @@ impl AsyncWrite for Stream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = forward!(self, stream => stream.poll_write(cx, buf));
-        self.count(result)
+        self.count(cx, result)
     }
 
     fn poll_write_vectored(
@@ -115,7 +142,7 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = forward!(self, stream => stream.poll_write_vectored(cx, bufs));
-        self.count(result)
+        self.count(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {

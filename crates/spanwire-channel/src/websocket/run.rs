@@ -334,6 +334,8 @@ pub(super) async fn open(
     limits: &SocketLimits,
 ) -> WebSocketStream<Stream> {
     stream.set_read_allowance(Some(limits.untrusted_bytes));
+    // The loop knows better what it waits for.
+    stream.set_write_timeout(None);
     let role = tungstenite::protocol::Role::Server;
     let config = Some(socket_config(limits));
     if ahead.is_empty() {

@@ -85,6 +85,21 @@ async fn an_upgraded_connection_may_be_silent() {
     assert_eq!(client.frame().await.unwrap().payload, b"still here");
 }
 
+/// Who asks and asks and never reads an answer is given up.
+#[tokio::test]
+async fn answers_have_to_be_read_in_time() {
+    let server = server(|settings| {
+        settings.write_timeout = SHORT;
+        settings.header_timeout = Duration::from_secs(60);
+    });
+    let mut client = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let requests = b"GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
+    let ended = within("the connection to be dropped", async {
+        while tokio::io::AsyncWriteExt::write_all(&mut client, &requests).await.is_ok() {}
+    });
+    ended.await;
+}
+
 #[tokio::test]
 async fn a_tls_hello_has_to_come_in_time() {
     let dir = tempfile::tempdir().unwrap();

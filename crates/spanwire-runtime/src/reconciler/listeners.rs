@@ -489,6 +489,7 @@ fn listener_settings(
         trusted_proxies: Arc::new(TrustedProxies::parse(&settings.trusted_proxies)?),
         handshake_timeout: settings.limits.handshake_timeout,
         header_timeout: settings.limits.header_timeout,
+        write_timeout: settings.limits.write_timeout,
         max_headers: settings.limits.headers,
         max_header_bytes: settings.limits.header_bytes,
         observer: Arc::new(Refusals(Arc::clone(&host.metrics))),

@@ -72,6 +72,10 @@ const MEANINGS: &[(&str, &str)] = &[
         "limits.header_timeout",
         "how long headers may take, and how long a connection may idle between requests",
     ),
+    (
+        "limits.write_timeout",
+        "how long a client may take nothing of an answer before its connection is dropped",
+    ),
     ("limits.handshake_timeout", "how long a TLS handshake or a PROXY header may take"),
     ("limits.message_bytes", "bytes of one WebSocket message or of one request body"),
     ("limits.outgoing_queue_bytes", "bytes that may wait to be sent to one WebSocket connection"),
