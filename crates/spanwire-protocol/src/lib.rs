@@ -26,6 +26,7 @@
 //! | [`id`], [`time`] | identifiers and timestamps |
 //! | [`status`], [`close`] | statuses, fixed texts and close codes |
 //! | [`pattern`] | patterns of service names |
+//! | [`topic_pattern`] | patterns of topic names |
 //! | [`limits`] | the limits everybody shares |
 //! | [`admin`] | the bodies of the admin API |
 
@@ -40,6 +41,7 @@ pub mod pattern;
 pub mod payload;
 pub mod status;
 pub mod time;
+pub mod topic_pattern;
 
 pub use close::{CloseCode, CloseFrame};
 pub use codec::Codec;
@@ -49,3 +51,4 @@ pub use pattern::ServicePatterns;
 pub use payload::{Payload, PayloadError};
 pub use status::Status;
 pub use time::Timestamp;
+pub use topic_pattern::{TopicAccess, TopicPattern, TopicPatternError};

@@ -1,0 +1,183 @@
+//! Subscribers come and go.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::log::{Content, Log};
+use super::subscription::{Holder, HolderId, Subscription};
+use super::{Topic, raise_floor};
+use crate::id::{Position, SubscriptionId};
+use crate::store::{Change, GapCause, GapRecord, SubscriptionRecord};
+
+/// Where a new subscription begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With what is published from now on, and with what had waited for a first subscriber.
+    #[default]
+    New,
+    /// With everything that the topic still holds.
+    First,
+    /// Behind a message that the subscriber has.
+    After(Position),
+}
+
+impl Topic {
+    /// Makes a subscription, without showing it to anybody. Its changes have to be stored before it is
+    /// [added](Self::add).
+    pub(crate) fn draft(
+        &self,
+        id: SubscriptionId,
+        mut record: SubscriptionRecord,
+        start: Start,
+    ) -> (Subscription, Vec<Change>) {
+        let waiting = self.log.from(0).filter(|(_, entry)| entry.waiting).map(|(offset, _)| offset);
+        record.claims = ranges(waiting);
+        record.start = match start {
+            Start::New => self.next,
+            Start::First => 0,
+            Start::After(position) if position.epoch == self.record.epoch => {
+                position.offset.saturating_add(1).min(self.next)
+            }
+            Start::After(_) => 0,
+        };
+        let first_claim = record.claims.first().map_or(u64::MAX, |(from, _)| *from);
+        let floor = record.start.min(first_claim);
+        let mut subscription = Subscription::new(id, record, floor);
+        for (offset, entry) in self.log.from(floor) {
+            if !wants(&subscription.record, offset) || !(entry.waiting || entry.is_for(id)) {
+                subscription.acked.insert(offset);
+            }
+        }
+        if matches!(start, Start::After(_)) {
+            for (from, to) in missing(&self.log, subscription.record.start.max(1), self.next) {
+                let gap = GapRecord { to, count: to - from + 1, cause: GapCause::Gone };
+                subscription.note_gaps(from, gap);
+            }
+        }
+        let record = Box::new(subscription.record.clone());
+        let mut changes = vec![Change::PutSubscription(id, record), Change::PutFloor(id, floor)];
+        subscription.take_changes(&mut changes);
+        (subscription, changes)
+    }
+
+    /// Shows a subscription that was made of this very state.
+    pub(crate) fn add(&mut self, mut subscription: Subscription) {
+        let id = subscription.id;
+        let pending = self.log.from(subscription.acked.floor()).map(|(offset, _)| offset);
+        let pending: Vec<u64> =
+            pending.filter(|offset| !subscription.acked.contains(*offset)).collect();
+        for offset in pending {
+            let Some(entry) = self.log.get_mut(offset) else { continue };
+            if std::mem::take(&mut entry.waiting) {
+                entry.recipients = Some(Arc::from([id]));
+            }
+            entry.references += 1;
+            subscription.depth += 1;
+        }
+        raise_floor(&self.log, self.next, &mut subscription);
+        self.subscriptions.insert(id, subscription);
+    }
+
+    /// What a subscription that ends leaves behind. It has to be stored before the subscription is
+    /// [removed](Self::remove).
+    pub(crate) fn removal(&self, id: SubscriptionId) -> Vec<Change> {
+        self.subscriptions.get(&id).map(|_| Change::DeleteSubscription(id)).into_iter().collect()
+    }
+
+    /// Ends a subscription, with its queue.
+    pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let mut subscription = self.subscriptions.remove(&id)?;
+        let pending = self.log.from(subscription.acked.floor()).map(|(offset, _)| offset);
+        let pending: Vec<u64> =
+            pending.filter(|offset| !subscription.acked.contains(*offset)).collect();
+        for offset in pending {
+            self.dereference(offset);
+        }
+        // What was to be stored of it is gone with it.
+        subscription.changes.clear();
+        subscription.wake();
+        Some(subscription)
+    }
+
+    /// Somebody takes messages from now on, and nobody else does.
+    pub(crate) fn attach(
+        &mut self,
+        id: SubscriptionId,
+        holder: HolderId,
+        wake: Arc<Notify>,
+    ) -> bool {
+        self.release(id);
+        let Some(subscription) = self.touch(id) else { return false };
+        if let Some(former) = subscription.holder.replace(Holder { id: holder, wake }) {
+            former.wake.notify_one();
+        }
+        subscription.wake();
+        true
+    }
+
+    /// The holder takes no more messages; tells whether it still was the holder.
+    pub(crate) fn detach(&mut self, id: SubscriptionId, holder: HolderId, now: i64) -> bool {
+        let Some(subscription) = self.touch(id) else { return false };
+        if !subscription.is_held_by(holder) {
+            return false;
+        }
+        subscription.holder = None;
+        self.seen(id, now, 0);
+        self.release(id);
+        true
+    }
+
+    /// The subscriber was there; stored if it was last stored this long ago.
+    pub(crate) fn seen(&mut self, id: SubscriptionId, now: i64, at_most_every: i64) {
+        let Some(subscription) = self.touch(id) else { return };
+        if now.saturating_sub(subscription.record.last_seen) >= at_most_every {
+            subscription.record.last_seen = now;
+            let record = Box::new(subscription.record.clone());
+            subscription.changes.push(Change::PutSubscription(id, record));
+        }
+    }
+
+    /// Somebody asked and found nothing: it is woken with the next message.
+    pub(crate) fn await_messages(&mut self, id: SubscriptionId, wake: Arc<Notify>) {
+        if let Some(subscription) = self.touch(id) {
+            subscription.waiters.retain(|waiter| Arc::strong_count(waiter) > 1);
+            subscription.waiters.push(wake);
+        }
+    }
+}
+
+/// Whether a subscription may get a message at all, going by its offset.
+pub(super) fn wants(record: &SubscriptionRecord, offset: u64) -> bool {
+    offset >= record.start || record.claims.iter().any(|(from, to)| (*from..=*to).contains(&offset))
+}
+
+/// Runs of offsets, first and last.
+pub(super) fn ranges(offsets: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for offset in offsets {
+        match ranges.last_mut() {
+            Some((_, to)) if *to + 1 == offset => *to = offset,
+            _ => ranges.push((offset, offset)),
+        }
+    }
+    ranges
+}
+
+/// Runs of offsets between two that the topic does not hold.
+pub(super) fn missing(log: &Log, from: u64, next: u64) -> Vec<(u64, u64)> {
+    let mut gaps = Vec::new();
+    let mut expected = from;
+    for (offset, entry) in log.from(from) {
+        // What nobody can fetch is not there.
+        debug_assert!(!matches!(entry.content, Content::Memory(_)) || !entry.guaranteed);
+        if offset > expected {
+            gaps.push((expected, offset - 1));
+        }
+        expected = offset + 1;
+    }
+    if expected < next {
+        gaps.push((expected, next - 1));
+    }
+    gaps
+}
