@@ -3,9 +3,9 @@
 //! An engine neither queues nor groups, checks no limits and remembers no failure: the writer does.
 //! A second engine (redb) is a second implementation of this trait and a second name in the format file.
 
-use crate::{Batch, Entry, StoreError};
+use crate::{Batch, Durability, Entry, StoreError};
 
-/// An embedded database. Reads come from any thread, `apply` and `force` from the writer thread only.
+/// An embedded database. Reads come from any thread, writes from the writer thread only.
 pub(crate) trait Engine: Send + Sync {
     /// As [`KeyValue::get`](crate::KeyValue::get).
     fn get(&self, tree: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
@@ -13,8 +13,10 @@ pub(crate) trait Engine: Send + Sync {
     /// As [`KeyValue::scan`](crate::KeyValue::scan).
     fn scan(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<Entry>, StoreError>;
 
-    /// Applies all batches, in order, as one transaction. Durable only after [`Engine::force`].
-    fn apply(&self, batches: &[&Batch]) -> Result<(), String>;
+    /// Applies all batches, in order, as one transaction that reads see from then on. A forced one is on
+    /// the device when this returns, with all before it; a lazy one is so after the next
+    /// [`Engine::force`] or forced one.
+    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String>;
 
     /// Forces everything applied so far to the device.
     fn force(&self) -> Result<(), String>;

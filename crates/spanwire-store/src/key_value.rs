@@ -5,11 +5,26 @@
 //! must read before it writes holds a lock of its own, since one process owns a store.
 
 use std::fmt;
+use std::sync::mpsc::sync_channel;
 
 use crate::{Batch, StoreError};
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Gets the outcome of a batch that was [submitted](KeyValue::submit).
+pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// When a batch counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is on the device.
+    Forced,
+    /// Once reads see it. It reaches the device with the next forced batch, when much has gathered, or
+    /// when the store is dropped. A crash before that loses it with all that came after it: what is left
+    /// of the lazy batches is always a prefix.
+    Lazy,
+}
 
 /// Named trees of keys in byte order, written in batches. Every call blocks.
 ///
@@ -35,14 +50,40 @@ pub trait KeyValue: fmt::Debug + Send + Sync {
     /// As [`KeyValue::get`], for the first entry that fails.
     fn scan(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<Entry>, StoreError>;
 
-    /// Writes the whole batch or nothing of it, and returns when it is as durable as this store gets.
-    /// An empty batch writes nothing and succeeds unless the store is poisoned.
+    /// Hands in a batch to be written as a whole or not at all, and returns; `done` gets the outcome,
+    /// exactly once. An empty batch writes nothing and succeeds unless the store is poisoned.
+    ///
+    /// All batches take effect in the order in which they were handed in, whatever their durability: a
+    /// [`Durability::Forced`] one that succeeded says that every earlier lazy one is on the device too.
+    ///
+    /// It blocks while the queue of the store is full. `done` runs on the thread that writes, or inside
+    /// this call when the outcome is known at once; nothing else is written meanwhile. It must be short,
+    /// must not hand in more by itself, and the caller must hold no lock that `done` takes.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Size`] when a limit is broken and nothing was written; [`StoreError::Poisoned`]
-    /// when this or an earlier write did not reach the disk.
-    fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+    /// What `done` gets. [`StoreError::Size`] when a limit is broken and [`StoreError::Full`] when the
+    /// disk is nearly full: nothing of this batch was written, others are unharmed.
+    /// [`StoreError::Poisoned`] when this or an earlier write did not reach the disk.
+    fn submit(&self, batch: Batch, durability: Durability, done: Done);
+
+    /// Writes the whole batch or nothing of it, and returns when it is as durable as this store gets:
+    /// [`KeyValue::submit`] of a forced batch, and the wait for its outcome.
+    ///
+    /// # Errors
+    ///
+    /// As what `done` of [`KeyValue::submit`] gets.
+    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let (sender, answer) = sync_channel(1);
+        let done = move |outcome| {
+            // The receiver waits below.
+            let _ = sender.send(outcome);
+        };
+        self.submit(batch, Durability::Forced, Box::new(done));
+        answer.recv().unwrap_or_else(|_| {
+            Err(StoreError::Poisoned { why: "the write was given up without an answer".to_owned() })
+        })
+    }
 
     /// Says whether writes are accepted. Cheap; made for readiness checks.
     fn health(&self) -> Health;

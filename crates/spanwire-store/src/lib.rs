@@ -2,7 +2,7 @@
 //!
 //! | Module / type | What it is |
 //! |---|---|
-//! | [`KeyValue`] | the face: get, scan, commit, health; object-safe, the same above every engine |
+//! | [`KeyValue`] | the face: get, scan, submit, commit, health; object-safe, the same above every engine |
 //! | [`Batch`] | writes to any number of trees that are applied as a whole |
 //! | [`Store`] | the durable implementation: folder, lock, format version, writer thread, sled |
 //! | [`MemoryStore`] | the same in memory, for tests and for what need not survive |
@@ -16,8 +16,8 @@
 //! call blocks**, reads on a cold cache included, so async callers use `spawn_blocking`. Use one store
 //! for messages and another for users and configuration: an engine has one log for all its trees.
 //!
-//! **Invariant:** a commit that returned `Ok` is on the device; after one failed flush there is never
-//! another `Ok`.
+//! **Invariant:** a forced batch that was answered with `Ok` is on the device, and so is every batch
+//! before it; after one failed flush there is never another `Ok`.
 //!
 //! ```
 //! use spanwire_store::{Batch, KeyValue, Options, Store};
@@ -52,6 +52,6 @@ mod writer;
 
 pub use batch::{Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_TREE_NAME_BYTES};
 pub use error::{OpenError, StoreError};
-pub use key_value::{Entry, Health, KeyValue};
+pub use key_value::{Done, Durability, Entry, Health, KeyValue};
 pub use memory::MemoryStore;
 pub use store::{Options, Store};

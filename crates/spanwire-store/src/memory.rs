@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::{Batch, Entry, Health, KeyValue, StoreError};
+use crate::{Batch, Done, Durability, Entry, Health, KeyValue, StoreError};
 
 /// An empty store that forgets everything when dropped.
 #[derive(Default)]
@@ -61,7 +61,20 @@ impl KeyValue for MemoryStore {
         Ok(entries.collect())
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    fn submit(&self, batch: Batch, _: Durability, done: Done) {
+        done(self.write_batch(batch));
+    }
+
+    fn health(&self) -> Health {
+        match &self.read().poison {
+            Some(why) => Health::Poisoned { why: why.clone() },
+            None => Health::Healthy,
+        }
+    }
+}
+
+impl MemoryStore {
+    fn write_batch(&self, batch: Batch) -> Result<(), StoreError> {
         batch.check()?;
         let mut state = self.write();
         if let Some(why) = &state.poison {
@@ -75,13 +88,6 @@ impl KeyValue for MemoryStore {
             };
         }
         Ok(())
-    }
-
-    fn health(&self) -> Health {
-        match &self.read().poison {
-            Some(why) => Health::Poisoned { why: why.clone() },
-            None => Health::Healthy,
-        }
     }
 }
 

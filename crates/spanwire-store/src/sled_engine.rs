@@ -25,7 +25,7 @@ use sled::{Db, IVec, Tree};
 
 use crate::engine::{Engine, panic_text};
 use crate::record::{self, Place, Record};
-use crate::{Batch, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
+use crate::{Batch, Durability, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
 
 /// An open sled database.
 pub(crate) struct SledEngine {
@@ -228,18 +228,21 @@ impl Engine for SledEngine {
         guarded(|| self.read_all(tree, &found, prefix)).map_err(|why| StoreError::Read { why })?
     }
 
-    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
+    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
         let changes = self.prepare_changes(batches).map_err(|error| error.to_string())?;
-        if changes.list.is_empty() {
-            return Ok(());
+        if !changes.list.is_empty() {
+            let result: TransactionResult<(), ()> = changes.trees.as_slice().transaction(|trees| {
+                for change in &changes.list {
+                    change.apply(trees)?;
+                }
+                Ok(())
+            });
+            result.map_err(|error| format!("the transaction failed: {error:?}"))?;
         }
-        let result: TransactionResult<(), ()> = changes.trees.as_slice().transaction(|trees| {
-            for change in &changes.list {
-                change.apply(trees)?;
-            }
-            Ok(())
-        });
-        result.map_err(|error| format!("the transaction failed: {error:?}"))
+        match durability {
+            Durability::Forced => self.force(),
+            Durability::Lazy => Ok(()),
+        }
     }
 
     fn force(&self) -> Result<(), String> {

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::folder::{FORMAT, Folder};
 use crate::sled_engine::SledEngine;
 use crate::writer::Writer;
-use crate::{Batch, Entry, Health, KeyValue, OpenError, StoreError};
+use crate::{Batch, Done, Durability, Entry, Health, KeyValue, OpenError, StoreError};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -79,9 +79,11 @@ impl KeyValue for Store {
         self.engine.scan(tree, prefix)
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        batch.check()?;
-        self.writer.commit(batch)
+    fn submit(&self, batch: Batch, durability: Durability, done: Done) {
+        match batch.check() {
+            Ok(()) => self.writer.submit(batch, durability, done),
+            Err(error) => done(Err(error)),
+        }
     }
 
     fn health(&self) -> Health {

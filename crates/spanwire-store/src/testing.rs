@@ -3,9 +3,11 @@
 //! It tests the face only: durability, locks and formats belong to each implementation.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Duration;
 
-use crate::{Batch, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError};
+use crate::{Batch, Durability, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError};
 
 /// Runs the suite; `make` gives a new empty store each time it is called.
 ///
@@ -13,7 +15,7 @@ use crate::{Batch, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError}
 ///
 /// When the implementation breaks a rule; the message names it.
 pub fn contract(mut make: impl FnMut() -> Box<dyn KeyValue>) {
-    let rules: [(&str, Rule); 9] = [
+    let rules: [(&str, Rule); 10] = [
         ("an empty store has nothing", an_empty_store_has_nothing),
         ("a value is read as it was written", a_value_is_read_as_it_was_written),
         ("writes replace and delete", writes_replace_and_delete),
@@ -22,6 +24,7 @@ pub fn contract(mut make: impl FnMut() -> Box<dyn KeyValue>) {
         ("a batch beyond a limit writes nothing", a_batch_beyond_a_limit_writes_nothing),
         ("values of every size survive", values_of_every_size_survive),
         ("concurrent commits all arrive", concurrent_commits_all_arrive),
+        ("submitted batches take effect in order", submitted_batches_take_effect_in_order),
         ("readers see whole values", readers_see_whole_values),
     ];
     for (name, rule) in rules {
@@ -161,6 +164,41 @@ fn concurrent_commits_all_arrive(store: &dyn KeyValue) -> Result<(), StoreError>
     Ok(())
 }
 
+fn submitted_batches_take_effect_in_order(store: &dyn KeyValue) -> Result<(), StoreError> {
+    let (sender, outcomes) = sync_channel(64);
+    for number in 0..50_u8 {
+        let mut batch = Batch::new();
+        batch.put("a", b"last", [number]).put("b", &[number], "");
+        let durability = if number % 7 == 3 { Durability::Forced } else { Durability::Lazy };
+        let sender = sender.clone();
+        let done = move |outcome| {
+            let sent = sender.send((number, outcome));
+            assert!(sent.is_ok(), "the test is gone");
+        };
+        store.submit(batch, durability, Box::new(done));
+    }
+    for expected in 0..50_u8 {
+        let outcome = outcomes.recv_timeout(PATIENCE);
+        assert_eq!(outcome, Ok((expected, Ok(()))), "answered in order");
+    }
+    assert_eq!(store.get("a", b"last")?, Some(vec![49]), "seen once answered, lazy or not");
+    assert_eq!(store.scan("b", b"")?.len(), 50);
+
+    let mut bad = Batch::new();
+    bad.put("a", b"", "");
+    store.submit(
+        bad,
+        Durability::Lazy,
+        Box::new(move |outcome| {
+            let sent = sender.send((255, outcome));
+            assert!(sent.is_ok(), "the test is gone");
+        }),
+    );
+    let outcome = outcomes.recv_timeout(PATIENCE);
+    assert!(matches!(outcome, Ok((255, Err(StoreError::Size { .. })))), "{outcome:?}");
+    Ok(())
+}
+
 fn readers_see_whole_values(store: &dyn KeyValue) -> Result<(), StoreError> {
     store.put("a", b"k", &[0; 20_000])?;
     let done = AtomicBool::new(false);
@@ -187,3 +225,6 @@ fn readers_see_whole_values(store: &dyn KeyValue) -> Result<(), StoreError> {
         outcome
     })
 }
+
+/// How long an answer may take on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);

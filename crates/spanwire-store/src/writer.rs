@@ -1,11 +1,14 @@
 //! The one thread that writes to an engine: group commit, and the memory of a failure.
 //!
-//! Commits wait in a bounded queue. The thread takes what is there, up to about [`GROUP_OPERATIONS`] or
-//! [`GROUP_BYTES`], applies it as one transaction, forces it to disk once and answers everybody in the
-//! group. There is no artificial delay: while one group is being forced the next one gathers.
+//! Batches wait in a bounded queue. The thread takes what is there, up to about [`GROUP_OPERATIONS`] or
+//! [`GROUP_BYTES`], applies it as one transaction and answers everybody in the group. A group with a
+//! forced batch in it is forced to disk, once; one of lazy batches only is not, until [`UNFORCED_BYTES`]
+//! have gathered. There is no artificial delay: while one group is being forced the next one gathers.
 //!
 //! It checks no limits and never reads. A group that fails poisons the writer for good: whether the data
 //! reached the disk cannot be known, and the operating system may have forgotten it.
+//!
+//! **Invariant:** every batch is answered exactly once, whatever panics.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,9 +17,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use crate::engine::{Engine, panic_text};
-use crate::{Batch, Health, StoreError};
+use crate::{Batch, Done, Durability, Health, StoreError};
 
-/// The handle to the writer thread. Dropping it writes what is queued, then ends the thread.
+/// The handle to the writer thread. Dropping it writes what is queued, forces it, then ends the thread.
 pub(crate) struct Writer {
     /// `None` only while dropping.
     queue: Option<SyncSender<Commit>>,
@@ -25,7 +28,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. At most `queue` commits wait; further ones block before they are queued.
+    /// Starts the thread. At most `queue` batches wait; further ones block before they are queued.
     pub(crate) fn start(engine: Arc<dyn Engine>, queue: usize) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let poison = Poison::default();
@@ -36,18 +39,16 @@ impl Writer {
         Ok(Self { queue: Some(sender), thread: Some(thread), poison })
     }
 
-    /// Queues the batch and waits until it is forced to disk.
-    pub(crate) fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.enqueue(batch)?.recv().unwrap_or_else(|_| Err(self.stopped()))
-    }
-
-    /// Queues the batch; the answer comes through the receiver.
-    fn enqueue(&self, batch: Batch) -> Result<Receiver<Answer>, StoreError> {
-        refuse_poisoned(&self.poison)?;
-        let (done, answer) = sync_channel(1);
-        let queue = self.queue.as_ref().ok_or_else(|| self.stopped())?;
-        queue.send(Commit { batch, done }).map_err(|_| self.stopped())?;
-        Ok(answer)
+    /// Queues the batch; `done` gets the outcome, at once when the writer is poisoned.
+    pub(crate) fn submit(&self, batch: Batch, durability: Durability, done: Done) {
+        let answer = Answer { done: Some(done), poison: Arc::clone(&self.poison) };
+        if let Err(error) = refuse_poisoned(&self.poison) {
+            return answer.give(Err(error));
+        }
+        if let Some(queue) = &self.queue {
+            // A commit that cannot be queued comes back and answers as it is dropped.
+            let _ = queue.send(Commit { batch, durability, answer });
+        }
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -55,12 +56,6 @@ impl Writer {
             Some(why) => Health::Poisoned { why: why.clone() },
             None => Health::Healthy,
         }
-    }
-
-    /// Poisons a writer whose thread is gone, which happens to no other.
-    fn stopped(&self) -> StoreError {
-        let why = self.poison.get_or_init(|| "the writer thread has stopped".to_owned());
-        StoreError::Poisoned { why: why.clone() }
     }
 }
 
@@ -77,28 +72,50 @@ impl Drop for Writer {
 
 struct Commit {
     batch: Batch,
-    done: SyncSender<Answer>,
+    durability: Durability,
+    answer: Answer,
 }
 
-type Answer = Result<(), StoreError>;
+/// Whom to tell. Dropped without a word it says that the writer has stopped, which poisons it.
+struct Answer {
+    done: Option<Done>,
+    poison: Poison,
+}
+
+impl Answer {
+    fn give(mut self, outcome: Result<(), StoreError>) {
+        if let Some(done) = self.done.take() {
+            // A caller's panic is not the writer's: the others want their answers.
+            let _ = catch_unwind(AssertUnwindSafe(|| done(outcome)));
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            let why =
+                self.poison.get_or_init(|| "the writer thread has stopped".to_owned()).clone();
+            let _ = catch_unwind(AssertUnwindSafe(|| done(Err(StoreError::Poisoned { why }))));
+        }
+    }
+}
 
 /// What failed first, for as long as the process lives.
 type Poison = Arc<OnceLock<String>>;
 
 fn run(engine: &dyn Engine, queue: &Receiver<Commit>, poison: &Poison) {
+    let mut unforced = 0;
     while let Ok(first) = queue.recv() {
         let group = gather(first, queue);
-        let mut answer = refuse_poisoned(poison);
-        if answer.is_ok()
-            && let Err(why) = write(engine, &group)
-        {
-            let why = poison.get_or_init(|| why).clone();
-            answer = Err(StoreError::Poisoned { why });
-        }
+        let outcome = write(engine, &group, &mut unforced, poison);
         for commit in group {
-            // Nobody waits any more where a caller's thread is gone.
-            let _ = commit.done.send(answer.clone());
+            commit.answer.give(outcome.clone());
         }
+    }
+    if unforced > 0 && poison.get().is_none() {
+        // Nobody is left to be told; the next open finds a prefix, as after a crash.
+        let _ = guarded(poison, || engine.force());
     }
 }
 
@@ -116,14 +133,32 @@ fn gather(first: Commit, queue: &Receiver<Commit>) -> Vec<Commit> {
     group
 }
 
-fn write(engine: &dyn Engine, group: &[Commit]) -> Result<(), String> {
+/// Applies a group; `unforced` counts the bytes that wait for the next force.
+fn write(
+    engine: &dyn Engine,
+    group: &[Commit],
+    unforced: &mut usize,
+    poison: &Poison,
+) -> Result<(), StoreError> {
+    refuse_poisoned(poison)?;
     let batches: Vec<&Batch> = group.iter().map(|commit| &commit.batch).collect();
-    // The engine may panic on damage it finds. Nothing of it is used again after that but reads.
-    catch_unwind(AssertUnwindSafe(|| {
-        engine.apply(&batches)?;
-        engine.force()
-    }))
-    .unwrap_or_else(|payload| Err(panic_text(payload.as_ref())))
+    *unforced += batches.iter().map(|batch| batch.bytes()).sum::<usize>();
+    let forced = group.iter().any(|commit| commit.durability == Durability::Forced);
+    let durability = if forced || *unforced >= UNFORCED_BYTES {
+        *unforced = 0;
+        Durability::Forced
+    } else {
+        Durability::Lazy
+    };
+    guarded(poison, || engine.apply(&batches, durability))
+}
+
+/// Runs a step of the engine, whose failure poisons. It may panic on damage it finds: nothing of it is
+/// used again after that but reads.
+fn guarded(poison: &Poison, step: impl FnOnce() -> Result<(), String>) -> Result<(), StoreError> {
+    catch_unwind(AssertUnwindSafe(step))
+        .unwrap_or_else(|payload| Err(panic_text(payload.as_ref())))
+        .map_err(|why| StoreError::Poisoned { why: poison.get_or_init(|| why).clone() })
 }
 
 fn refuse_poisoned(poison: &Poison) -> Result<(), StoreError> {
@@ -136,8 +171,11 @@ fn refuse_poisoned(poison: &Poison) -> Result<(), StoreError> {
 /// A group is closed once it has this many operations …
 const GROUP_OPERATIONS: usize = 4096;
 
-/// … or this many bytes; the commit that crosses the line still belongs to it.
+/// … or this many bytes; the batch that crosses the line still belongs to it.
 const GROUP_BYTES: usize = 1024 * 1024;
+
+/// Lazy groups are forced once this many bytes wait, which bounds what an engine holds back in memory.
+const UNFORCED_BYTES: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

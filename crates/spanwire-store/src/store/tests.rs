@@ -244,8 +244,12 @@ impl Engine for FailingFlush {
         self.inner.scan(tree, prefix)
     }
 
-    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
-        self.inner.apply(batches)
+    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
+        self.inner.apply(batches, Durability::Lazy)?;
+        match durability {
+            Durability::Forced => self.force(),
+            Durability::Lazy => Ok(()),
+        }
     }
 
     fn force(&self) -> Result<(), String> {

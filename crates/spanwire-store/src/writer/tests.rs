@@ -27,9 +27,12 @@ impl Engine for Scripted {
         Ok(Vec::new())
     }
 
-    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
+    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
         self.groups.lock().unwrap().push(batches.len());
-        Ok(())
+        match durability {
+            Durability::Forced => self.force(),
+            Durability::Lazy => Ok(()),
+        }
     }
 
     fn force(&self) -> Result<(), String> {
@@ -48,6 +51,18 @@ fn writer() -> (Writer, Arc<Scripted>, SyncSender<Step>) {
     (writer, engine, steps)
 }
 
+impl Writer {
+    fn enqueue(&self, batch: Batch, durability: Durability) -> Receiver<Result<(), StoreError>> {
+        let (sender, answer) = sync_channel(1);
+        self.submit(batch, durability, Box::new(move |outcome| sender.send(outcome).unwrap()));
+        answer
+    }
+
+    fn force(&self, batch: Batch) -> Receiver<Result<(), StoreError>> {
+        self.enqueue(batch, Durability::Forced)
+    }
+}
+
 fn one(value_bytes: usize) -> Batch {
     let mut batch = Batch::new();
     batch.put("t", b"k", vec![0; value_bytes]);
@@ -64,9 +79,9 @@ fn wait_for_first_group(engine: &Scripted) {
 #[test]
 fn commits_that_wait_together_share_one_flush() {
     let (writer, engine, steps) = writer();
-    let mut answers = vec![writer.enqueue(one(1)).unwrap()];
+    let mut answers = vec![writer.force(one(1))];
     wait_for_first_group(&engine);
-    answers.extend((0..10).map(|_| writer.enqueue(one(1)).unwrap()));
+    answers.extend((0..10).map(|_| writer.force(one(1))));
     steps.send(Step::Succeed).unwrap();
     steps.send(Step::Succeed).unwrap();
     for answer in answers {
@@ -79,9 +94,9 @@ fn commits_that_wait_together_share_one_flush() {
 fn a_group_is_bounded_in_operations_and_bytes() {
     for (value_bytes, commits, expected) in [(1, 5000, 4096), (GROUP_BYTES / 4, 9, 4)] {
         let (writer, engine, steps) = writer();
-        let mut answers = vec![writer.enqueue(one(1)).unwrap()];
+        let mut answers = vec![writer.force(one(1))];
         wait_for_first_group(&engine);
-        answers.extend((0..commits).map(|_| writer.enqueue(one(value_bytes)).unwrap()));
+        answers.extend((0..commits).map(|_| writer.force(one(value_bytes))));
         for _ in 0..10 {
             steps.send(Step::Succeed).unwrap();
         }
@@ -93,7 +108,7 @@ fn a_group_is_bounded_in_operations_and_bytes() {
 #[test]
 fn a_commit_is_not_answered_before_its_flush() {
     let (writer, engine, steps) = writer();
-    let answer = writer.enqueue(one(1)).unwrap();
+    let answer = writer.force(one(1));
     wait_for_first_group(&engine);
     assert!(answer.try_recv().is_err());
     steps.send(Step::Succeed).unwrap();
@@ -105,15 +120,15 @@ fn a_failed_flush_fails_its_group_and_everything_after() {
     for step in [Step::Fail("no space left"), Step::Panic("no space left")] {
         let (writer, engine, steps) = writer();
         assert_eq!(writer.health(), Health::Healthy);
-        let first = writer.enqueue(one(1)).unwrap();
+        let first = writer.force(one(1));
         wait_for_first_group(&engine);
-        let queued = writer.enqueue(one(1)).unwrap();
+        let queued = writer.force(one(1));
         steps.send(step).unwrap();
 
         let poisoned = StoreError::Poisoned { why: "no space left".to_owned() };
         assert_eq!(first.recv().unwrap(), Err(poisoned.clone()));
         assert_eq!(queued.recv().unwrap(), Err(poisoned.clone()));
-        assert_eq!(writer.commit(one(1)), Err(poisoned));
+        assert_eq!(writer.force(one(1)).recv().unwrap(), Err(poisoned));
         assert_eq!(writer.health(), Health::Poisoned { why: "no space left".to_owned() });
         assert_eq!(*engine.groups.lock().unwrap(), [1], "nothing is written after a failure");
     }
@@ -122,13 +137,60 @@ fn a_failed_flush_fails_its_group_and_everything_after() {
 #[test]
 fn a_drop_finishes_what_is_queued() {
     let (writer, engine, steps) = writer();
-    let mut answers = vec![writer.enqueue(one(1)).unwrap()];
+    let mut answers = vec![writer.force(one(1))];
     wait_for_first_group(&engine);
-    answers.extend((0..5).map(|_| writer.enqueue(one(1)).unwrap()));
+    answers.extend((0..5).map(|_| writer.force(one(1))));
     steps.send(Step::Succeed).unwrap();
     steps.send(Step::Succeed).unwrap();
     drop(writer);
     for answer in answers {
         assert_eq!(answer.try_recv().unwrap(), Ok(()));
     }
+}
+
+#[test]
+fn lazy_batches_are_answered_without_a_flush_and_flushed_by_the_next_forced_one() {
+    let (writer, engine, steps) = writer();
+    for _ in 0..3 {
+        // No step is scripted: a flush would wait for ever.
+        assert_eq!(writer.enqueue(one(1), Durability::Lazy).recv().unwrap(), Ok(()));
+    }
+    let forced = writer.force(one(1));
+    assert!(forced.try_recv().is_err());
+    steps.send(Step::Succeed).unwrap();
+    assert_eq!(forced.recv().unwrap(), Ok(()));
+    assert_eq!(*engine.groups.lock().unwrap(), [1, 1, 1, 1]);
+    // Nothing is left to force, so the drop needs no step.
+    drop(writer);
+}
+
+#[test]
+fn a_drop_forces_lazy_batches() {
+    let (writer, engine, steps) = writer();
+    assert_eq!(writer.enqueue(one(1), Durability::Lazy).recv().unwrap(), Ok(()));
+    steps.send(Step::Succeed).unwrap();
+    drop(writer);
+    assert!(engine.script.lock().unwrap().try_recv().is_err(), "the step was used");
+}
+
+#[test]
+fn lazy_batches_are_forced_when_much_has_gathered() {
+    let (writer, _engine, steps) = writer();
+    let half = || one(UNFORCED_BYTES / 2);
+    assert_eq!(writer.enqueue(half(), Durability::Lazy).recv().unwrap(), Ok(()));
+    steps.send(Step::Fail("no space left")).unwrap();
+    let poisoned = StoreError::Poisoned { why: "no space left".to_owned() };
+    assert_eq!(writer.enqueue(half(), Durability::Lazy).recv().unwrap(), Err(poisoned));
+}
+
+#[test]
+fn a_panic_of_the_one_who_is_told_harms_nobody() {
+    let (writer, engine, steps) = writer();
+    writer.submit(one(1), Durability::Forced, Box::new(|_| panic!("of the caller")));
+    wait_for_first_group(&engine);
+    let other = writer.force(one(1));
+    steps.send(Step::Succeed).unwrap();
+    steps.send(Step::Succeed).unwrap();
+    assert_eq!(other.recv().unwrap(), Ok(()));
+    assert_eq!(writer.health(), Health::Healthy);
 }
