@@ -5,6 +5,7 @@
 //! must read before it writes holds a lock of its own, since one process owns a store.
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::mpsc::sync_channel;
 
 use crate::{Batch, StoreError};
@@ -49,6 +50,51 @@ pub trait KeyValue: fmt::Debug + Send + Sync {
     ///
     /// As [`KeyValue::get`], for the first entry that fails.
     fn scan(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<Entry>, StoreError>;
+
+    /// Reads entries of `tree` between two keys, ascending, `limit` of them at most; the memory of one
+    /// answer is bounded by `limit` values. A range that ends before it starts is empty.
+    ///
+    /// For the rest call again with [`Bound::Excluded`] of the last key, until fewer than `limit` come:
+    ///
+    /// ```
+    /// # use std::ops::Bound;
+    /// # use spanwire_store::{KeyValue, MemoryStore, StoreError};
+    /// # fn all(store: &dyn KeyValue) -> Result<usize, StoreError> {
+    /// let (mut from, mut count) = (Bound::Unbounded, 0);
+    /// loop {
+    ///     let page = store.scan_range("t", from.as_ref().map(Vec::as_slice), Bound::Unbounded, 100)?;
+    ///     count += page.len();
+    ///     match page.into_iter().nth(99) {
+    ///         Some((last, _)) => from = Bound::Excluded(last),
+    ///         None => return Ok(count),
+    ///     }
+    /// }
+    /// # }
+    /// # assert_eq!(all(&MemoryStore::new()), Ok(0));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyValue::get`], for the first entry that fails.
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Reads several values of one tree, in the order of `keys`; `None` where a key is not there. It is
+    /// cheaper than so many single reads, and not more consistent: commits may come in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyValue::get`], for the first key that fails.
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
     /// Hands in a batch to be written as a whole or not at all, and returns; `done` gets the outcome,
     /// exactly once. An empty batch writes nothing and succeeds unless the store is poisoned.

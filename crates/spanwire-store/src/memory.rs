@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::engine::is_backwards;
 use crate::{Batch, Done, Durability, Entry, Health, KeyValue, StoreError};
 
 /// An empty store that forgets everything when dropped.
@@ -59,6 +61,31 @@ impl KeyValue for MemoryStore {
             .take_while(|(key, _)| key.starts_with(prefix))
             .map(|(key, value)| (key.clone(), value.clone()));
         Ok(entries.collect())
+    }
+
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let state = self.read();
+        let Some(tree) = state.trees.get(tree).filter(|_| !is_backwards(from, to)) else {
+            return Ok(Vec::new());
+        };
+        let entries = tree.range::<[u8], _>((from, to)).take(limit);
+        Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let state = self.read();
+        let tree = state.trees.get(tree);
+        Ok(keys.iter().map(|key| tree.and_then(|tree| tree.get(key)).cloned()).collect())
     }
 
     fn submit(&self, batch: Batch, _: Durability, done: Done) {

@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
@@ -194,10 +195,14 @@ impl SledEngine {
         &self,
         name: &'static str,
         tree: &Tree,
-        prefix: &[u8],
+        items: sled::Iter,
+        limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
-        for item in tree.scan_prefix(prefix) {
+        for item in items {
+            if entries.len() >= limit {
+                break;
+            }
             let (key, bytes) = item.map_err(|error| read_error(&error))?;
             let value = match self.value(&key, &bytes) {
                 Ok(value) => Some(value),
@@ -225,7 +230,34 @@ impl Engine for SledEngine {
         let Some(found) = self.existing_tree(tree) else {
             return Ok(Vec::new());
         };
-        guarded(|| self.read_all(tree, &found, prefix)).map_err(|why| StoreError::Read { why })?
+        let all = || self.read_all(tree, &found, found.scan_prefix(prefix), usize::MAX);
+        guarded(all).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(found) = self.existing_tree(tree) else {
+            return Ok(Vec::new());
+        };
+        let page = || self.read_all(tree, &found, found.range::<&[u8], _>((from, to)), limit);
+        guarded(page).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let Some(found) = self.existing_tree(tree) else {
+            return Ok(vec![None; keys.len()]);
+        };
+        let many = || keys.iter().map(|key| self.read(tree, &found, key)).collect();
+        guarded(many).map_err(|why| StoreError::Read { why })?
     }
 
     fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {

@@ -4,10 +4,11 @@
 //! order — writer (finishes what is queued), engine (closes its files), folder (releases the lock).
 
 use std::fmt;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, is_backwards};
 use crate::folder::{FORMAT, Folder};
 use crate::sled_engine::SledEngine;
 use crate::writer::Writer;
@@ -77,6 +78,27 @@ impl KeyValue for Store {
 
     fn scan(&self, tree: &'static str, prefix: &[u8]) -> Result<Vec<Entry>, StoreError> {
         self.engine.scan(tree, prefix)
+    }
+
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        if limit == 0 || is_backwards(from, to) {
+            return Ok(Vec::new());
+        }
+        self.engine.scan_range(tree, from, to, limit)
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.engine.get_many(tree, keys)
     }
 
     fn submit(&self, batch: Batch, durability: Durability, done: Done) {

@@ -244,6 +244,24 @@ impl Engine for FailingFlush {
         self.inner.scan(tree, prefix)
     }
 
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.inner.scan_range(tree, from, to, limit)
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.inner.get_many(tree, keys)
+    }
+
     fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
         self.inner.apply(batches, Durability::Lazy)?;
         match durability {

@@ -1,5 +1,6 @@
 //! The rules of the writer, with an engine that waits, counts and fails on command.
 
+use std::ops::Bound;
 use std::sync::Mutex;
 
 use super::*;
@@ -25,6 +26,24 @@ impl Engine for Scripted {
 
     fn scan(&self, _: &'static str, _: &[u8]) -> Result<Vec<Entry>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn scan_range(
+        &self,
+        _: &'static str,
+        _: Bound<&[u8]>,
+        _: Bound<&[u8]>,
+        _: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn get_many(
+        &self,
+        _: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        Ok(vec![None; keys.len()])
     }
 
     fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
