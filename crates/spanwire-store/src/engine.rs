@@ -1,11 +1,17 @@
 //! What an engine must do for a [`Store`](crate::Store).
 //!
 //! An engine neither queues nor groups, checks no limits and remembers no failure: the writer does.
-//! A second engine (redb) is a second implementation of this trait and a second name in the format file.
+//! A further engine is a further implementation of this trait and a name in [`EngineKind`].
 
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::{Batch, Durability, Entry, StoreError};
+use crate::folder::FORMAT;
+use crate::redb_engine::RedbEngine;
+use crate::sled_engine::SledEngine;
+use crate::{Batch, Durability, EngineKind, Entry, OpenError, Options, StoreError};
 
 /// An embedded database. Reads come from any thread, writes from the writer thread only.
 pub(crate) trait Engine: Send + Sync {
@@ -39,6 +45,26 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Forces everything applied so far to the device.
     fn force(&self) -> Result<(), String>;
+
+    /// The number of the last clean close, 0 before the first.
+    fn mark(&self) -> Result<u64, String>;
+
+    /// Writes and forces that number.
+    fn set_mark(&self, mark: u64) -> Result<(), String>;
+}
+
+/// Opens the engine of that kind in the folder `dir`, which exists; `fresh` says that it should not have a
+/// database yet.
+pub(crate) fn open(
+    kind: EngineKind,
+    dir: &Path,
+    options: &Options,
+    fresh: bool,
+) -> Result<Arc<dyn Engine>, OpenError> {
+    Ok(match kind {
+        EngineKind::Sled => Arc::new(SledEngine::open(dir, options.cache_bytes, FORMAT, fresh)?),
+        EngineKind::Redb => Arc::new(RedbEngine::open(dir, options.cache_bytes, FORMAT, fresh)?),
+    })
 }
 
 /// Whether no key lies between the two, whatever the keys. Maps and engines panic on such ranges.
@@ -53,8 +79,35 @@ pub(crate) fn is_backwards(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
     }
 }
 
+/// Turns a panic of an engine into its text. Nothing that was being changed is used again.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_text(payload.as_ref()))
+}
+
+/// Refuses the format version inside an engine when this release does not read it.
+pub(crate) fn check_format(dir: &Path, found: &[u8], supported: u64) -> Result<(), OpenError> {
+    let found = std::str::from_utf8(found).ok().and_then(|text| text.parse().ok());
+    match found {
+        Some(found) if found > supported => {
+            Err(OpenError::NewerFormat { dir: dir.to_owned(), found, supported })
+        }
+        Some(_) => Ok(()),
+        None => Err(corrupt(dir, "its format version is not a number".to_owned())),
+    }
+}
+
+pub(crate) fn corrupt(dir: &Path, reason: String) -> OpenError {
+    OpenError::Corrupt { dir: dir.to_owned(), reason }
+}
+
+/// The start of a key, for an error.
+pub(crate) fn shown(key: &[u8]) -> String {
+    let start: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    if key.len() > 16 { start + "…" } else { start }
+}
+
 /// The text of a caught panic.
-pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

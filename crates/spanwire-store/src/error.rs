@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::EngineKind;
+
 /// A store could not be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -45,6 +47,20 @@ pub enum OpenError {
         dir: PathBuf,
         /// The name of the engine.
         engine: String,
+    },
+    /// The store belongs to another engine than the options chose.
+    #[error(
+        "{} was written by the storage engine {found} and {chosen} is chosen; \
+         choose {found}, or rewrite the store for {chosen} while no server uses it, \
+         or export there and import into a new folder", dir.display()
+    )]
+    WrongEngine {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// The engine that wrote it.
+        found: EngineKind,
+        /// The engine that was asked for.
+        chosen: EngineKind,
     },
     /// The store is damaged.
     #[error(

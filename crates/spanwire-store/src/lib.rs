@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`KeyValue`] | the face: get, scan, submit, commit, health; object-safe, the same above every engine |
 //! | [`Batch`] | writes to any number of trees that are applied as a whole |
-//! | [`Store`] | the durable implementation: folder, lock, format version, writer thread, sled |
+//! | [`Store`] | the durable implementation: folder, lock, format version, writer thread, engine |
+//! | [`Options`], [`EngineKind`] | how it is opened, and what is underneath |
 //! | [`MemoryStore`] | the same in memory, for tests and for what need not survive |
 //! | `testing` | the suite every implementation passes (feature `testing`) |
 //!
 //! Inside: `writer` (the one thread that writes, group commit), `engine` (what an engine must do),
-//! `sled_engine` (sled 0.34 by the rules that make it durable), `record` (the form of a stored value),
+//! `sled_engine` (sled 0.34 by the rules that make it durable), `redb_engine` (redb 4), `record` (the form of a stored value),
 //! `folder` (lock and format of the data folder).
 //!
 //! It does not know what is stored, has no queries beyond key prefixes, no expiry and no async: **every
@@ -43,7 +44,9 @@ mod error;
 mod folder;
 mod key_value;
 mod memory;
+mod options;
 mod record;
+mod redb_engine;
 mod sled_engine;
 mod store;
 #[cfg(any(test, feature = "testing"))]
@@ -54,4 +57,5 @@ pub use batch::{Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_TREE_NAME_BYTES};
 pub use error::{OpenError, StoreError};
 pub use key_value::{Done, Durability, Entry, Health, KeyValue};
 pub use memory::MemoryStore;
-pub use store::{Options, Store};
+pub use options::{EngineKind, Options};
+pub use store::Store;

@@ -2,34 +2,17 @@
 //!
 //! It adds nothing of its own to reading and writing. **Invariant:** the fields are dropped in their
 //! order — writer (finishes what is queued), engine (closes its files), folder (releases the lock).
+//! Before that the store is marked as closed, which the next open compares.
 
 use std::fmt;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::{Engine, is_backwards};
-use crate::folder::{FORMAT, Folder};
-use crate::sled_engine::SledEngine;
+use crate::engine::{self, Engine, corrupt, guarded, is_backwards};
+use crate::folder::Folder;
 use crate::writer::Writer;
-use crate::{Batch, Done, Durability, Entry, Health, KeyValue, OpenError, StoreError};
-
-/// How a store is opened.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// The engine's cache in bytes. Default 64 MiB; 64 to 128 MiB is sensible, and the process takes up
-    /// to four times as much.
-    pub cache_bytes: u64,
-    /// How many commits may wait for the writer; a further one waits before it is queued. Default 1,024.
-    pub queue: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024 }
-    }
-}
+use crate::{Batch, Done, Durability, Entry, Health, KeyValue, OpenError, Options, StoreError};
 
 /// Trees of keys and values in a folder; a commit that returned `Ok` is on the device.
 ///
@@ -37,8 +20,7 @@ impl Default for Options {
 pub struct Store {
     writer: Writer,
     engine: Arc<dyn Engine>,
-    dir: PathBuf,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Store {
@@ -60,15 +42,49 @@ impl Store {
         wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>,
     ) -> Result<Self, OpenError> {
         let mut folder = Folder::open(dir)?;
-        let engine_dir = folder.engine_dir()?;
-        let engine = SledEngine::open(&engine_dir, options.cache_bytes, FORMAT, folder.is_fresh())?;
+        folder.choose(options.engine)?;
+        let fresh = folder.is_fresh();
+        let inner = engine::open(options.engine, &folder.engine_dir()?, options, fresh)?;
+        check_closed(&mut folder, inner.as_ref())?;
         folder.finish()?;
-        let engine = wrap(Arc::new(engine));
+        let engine = wrap(inner);
         let writer = Writer::start(Arc::clone(&engine), options.queue).map_err(|source| {
             OpenError::Io { action: "start the writer thread for", path: dir.to_owned(), source }
         })?;
-        Ok(Self { writer, engine, dir: dir.to_owned(), _folder: folder })
+        Ok(Self { writer, engine, folder })
     }
+
+    /// Ends the writer and marks the store as closed: it lost nothing if it is found with this mark.
+    fn close(&mut self) -> Result<(), String> {
+        self.writer.stop();
+        if self.health() != Health::Healthy {
+            return Ok(());
+        }
+        let mark = self.engine.mark()?.saturating_add(1);
+        self.engine.set_mark(mark)?;
+        self.folder.set_closed(mark).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Without the mark the store opens as after a crash, and what was acknowledged is there.
+        let _ = guarded(|| self.close());
+    }
+}
+
+/// Refuses a store that was closed cleanly and lost its end since then: engines take a damaged end for
+/// writes that a crash cut off. From then on the store counts as open.
+fn check_closed(folder: &mut Folder, engine: &dyn Engine) -> Result<(), OpenError> {
+    let Some(closed) = folder.closed()? else {
+        return Ok(());
+    };
+    let found = engine.mark().map_err(|why| corrupt(folder.dir(), why))?;
+    if found != closed {
+        let reason = format!("its last writes are gone: closed at mark {closed}, found {found}");
+        return Err(corrupt(folder.dir(), reason));
+    }
+    folder.remove_closed()
 }
 
 impl KeyValue for Store {
@@ -116,7 +132,7 @@ impl KeyValue for Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("dir", &self.dir)
+            .field("dir", &self.folder.dir())
             .field("health", &self.health())
             .finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-use crate::engine::{Engine, panic_text};
+use crate::engine::{Engine, guarded};
 use crate::{Batch, Done, Durability, Health, StoreError};
 
 /// The handle to the writer thread. Dropping it writes what is queued, forces it, then ends the thread.
@@ -61,6 +61,13 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Writer {
+    /// Writes what is queued, forces it and ends the thread.
+    pub(crate) fn stop(&mut self) {
         // Without a sender the thread ends once the queue is empty.
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -115,7 +122,7 @@ fn run(engine: &dyn Engine, queue: &Receiver<Commit>, poison: &Poison) {
     }
     if unforced > 0 && poison.get().is_none() {
         // Nobody is left to be told; the next open finds a prefix, as after a crash.
-        let _ = guarded(poison, || engine.force());
+        let _ = step(poison, || engine.force());
     }
 }
 
@@ -150,14 +157,14 @@ fn write(
     } else {
         Durability::Lazy
     };
-    guarded(poison, || engine.apply(&batches, durability))
+    step(poison, || engine.apply(&batches, durability))
 }
 
 /// Runs a step of the engine, whose failure poisons. It may panic on damage it finds: nothing of it is
 /// used again after that but reads.
-fn guarded(poison: &Poison, step: impl FnOnce() -> Result<(), String>) -> Result<(), StoreError> {
-    catch_unwind(AssertUnwindSafe(step))
-        .unwrap_or_else(|payload| Err(panic_text(payload.as_ref())))
+fn step(poison: &Poison, work: impl FnOnce() -> Result<(), String>) -> Result<(), StoreError> {
+    guarded(work)
+        .unwrap_or_else(Err)
         .map_err(|why| StoreError::Poisoned { why: poison.get_or_init(|| why).clone() })
 }
 

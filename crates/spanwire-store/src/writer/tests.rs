@@ -46,6 +46,14 @@ impl Engine for Scripted {
         Ok(vec![None; keys.len()])
     }
 
+    fn mark(&self) -> Result<u64, String> {
+        Ok(0)
+    }
+
+    fn set_mark(&self, _: u64) -> Result<(), String> {
+        Ok(())
+    }
+
     fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
         self.groups.lock().unwrap().push(batches.len());
         match durability {

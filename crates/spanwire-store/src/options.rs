@@ -1,0 +1,59 @@
+//! How a store is opened: engine, cache, queue, and what is kept free.
+//!
+//! Plain values; nothing is checked here.
+
+use std::fmt;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// The engine of a new store; an existing one must have been written by it. Default
+    /// [`EngineKind::Sled`].
+    pub engine: EngineKind,
+    /// The engine's cache in bytes. Default 64 MiB; 64 to 128 MiB is sensible. With sled the process takes
+    /// up to four times as much.
+    pub cache_bytes: u64,
+    /// How many batches may wait for the writer; a further one waits before it is queued. Default 1,024.
+    pub queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { engine: EngineKind::Sled, cache_bytes: 64 * 1024 * 1024, queue: 1024 }
+    }
+}
+
+/// The database underneath.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineKind {
+    /// sled 0.34: a log, fast for a few writers. It hardly gives space back and opens at once.
+    Sled,
+    /// redb 4: one file, far less memory, gives space back when asked. Each open reads the whole file and
+    /// checks every page of it.
+    Redb,
+}
+
+impl EngineKind {
+    /// Its name on disk and in settings: `sled`, `redb`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "redb",
+        }
+    }
+
+    /// The engine of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sled, Self::Redb].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
