@@ -71,6 +71,10 @@ impl Batch {
         self.bytes
     }
 
+    pub(crate) fn has_puts(&self) -> bool {
+        self.operations.iter().any(|operation| operation.value.is_some())
+    }
+
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
     }

@@ -106,6 +106,18 @@ pub enum StoreError {
         /// The most bytes allowed.
         most: usize,
     },
+    /// The disk is nearly full and this batch was not written. The store is unharmed: it accepts writes
+    /// again as soon as there is room.
+    #[error(
+        "the disk of the store has {available} bytes left and this write needs {needed} with the \
+         reserve; free some space there or delete what is no longer needed"
+    )]
+    Full {
+        /// What was free, in bytes.
+        available: u64,
+        /// What must be free, in bytes: the reserve and what the write takes.
+        needed: u64,
+    },
     /// An earlier or this write did not reach the disk, and the store accepts no more.
     ///
     /// The commit that met the failure may or may not be found after a restart.

@@ -11,7 +11,7 @@
 //!
 //! Inside: `writer` (the one thread that writes, group commit), `engine` (what an engine must do),
 //! `sled_engine` (sled 0.34 by the rules that make it durable), `redb_engine` (redb 4), `record` (the form of a stored value),
-//! `folder` (lock and format of the data folder).
+//! `space` (room on the disk), `folder` (lock and format of the data folder).
 //!
 //! It does not know what is stored, has no queries beyond key prefixes, no expiry and no async: **every
 //! call blocks**, reads on a cold cache included, so async callers use `spawn_blocking`. Use one store
@@ -48,6 +48,7 @@ mod options;
 mod record;
 mod redb_engine;
 mod sled_engine;
+mod space;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -16,11 +16,24 @@ pub struct Options {
     pub cache_bytes: u64,
     /// How many batches may wait for the writer; a further one waits before it is queued. Default 1,024.
     pub queue: usize,
+    /// What must stay free on the disk, in bytes. Default 32 MiB; 0 turns the check off.
+    ///
+    /// A batch with puts that would go into it is refused with [`StoreError::Full`], before it is tried and
+    /// without harm. Batches of deletes only go on until an eighth of it is left, since deleting takes
+    /// some room too. Reads are never refused. Systems other than Unix have no check.
+    ///
+    /// [`StoreError::Full`]: crate::StoreError::Full
+    pub reserve_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { engine: EngineKind::Sled, cache_bytes: 64 * 1024 * 1024, queue: 1024 }
+        Self {
+            engine: EngineKind::Sled,
+            cache_bytes: 64 * 1024 * 1024,
+            queue: 1024,
+            reserve_bytes: 32 * 1024 * 1024,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::engine::{self, Engine, corrupt, guarded, is_backwards};
 use crate::folder::Folder;
+use crate::space::{self, Gate};
 use crate::writer::Writer;
 use crate::{Batch, Done, Durability, Entry, Health, KeyValue, OpenError, Options, StoreError};
 
@@ -47,8 +48,11 @@ impl Store {
         let inner = engine::open(options.engine, &folder.engine_dir()?, options, fresh)?;
         check_closed(&mut folder, inner.as_ref())?;
         folder.finish()?;
+        let on_disk = dir.to_owned();
+        let available = Box::new(move || space::available(&on_disk));
+        let gate = Gate::new(available, options.reserve_bytes);
         let engine = wrap(inner);
-        let writer = Writer::start(Arc::clone(&engine), options.queue).map_err(|source| {
+        let writer = Writer::start(Arc::clone(&engine), options.queue, gate).map_err(|source| {
             OpenError::Io { action: "start the writer thread for", path: dir.to_owned(), source }
         })?;
         Ok(Self { writer, engine, folder })

@@ -5,7 +5,9 @@
 //! forced batch in it is forced to disk, once; one of lazy batches only is not, until [`UNFORCED_BYTES`]
 //! have gathered. There is no artificial delay: while one group is being forced the next one gathers.
 //!
-//! It checks no limits and never reads. A group that fails poisons the writer for good: whether the data
+//! Batches for which the disk has no room (`space`) are taken out of the group and refused one by one.
+//!
+//! It checks no other limits and never reads. A group that fails poisons the writer for good: whether the data
 //! reached the disk cannot be known, and the operating system may have forgotten it.
 //!
 //! **Invariant:** every batch is answered exactly once, whatever panics.
@@ -17,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use crate::engine::{Engine, guarded};
+use crate::space::Gate;
 use crate::{Batch, Done, Durability, Health, StoreError};
 
 /// The handle to the writer thread. Dropping it writes what is queued, forces it, then ends the thread.
@@ -29,13 +32,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread. At most `queue` batches wait; further ones block before they are queued.
-    pub(crate) fn start(engine: Arc<dyn Engine>, queue: usize) -> io::Result<Self> {
+    pub(crate) fn start(engine: Arc<dyn Engine>, queue: usize, gate: Gate) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let poison = Poison::default();
         let of_thread = Arc::clone(&poison);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(engine.as_ref(), &receiver, &of_thread))?;
+            .spawn(move || run(engine.as_ref(), &receiver, &gate, &of_thread))?;
         Ok(Self { queue: Some(sender), thread: Some(thread), poison })
     }
 
@@ -111,10 +114,16 @@ impl Drop for Answer {
 /// What failed first, for as long as the process lives.
 type Poison = Arc<OnceLock<String>>;
 
-fn run(engine: &dyn Engine, queue: &Receiver<Commit>, poison: &Poison) {
+fn run(engine: &dyn Engine, queue: &Receiver<Commit>, gate: &Gate, poison: &Poison) {
     let mut unforced = 0;
     while let Ok(first) = queue.recv() {
-        let group = gather(first, queue);
+        let (group, refused) = admit(gather(first, queue), gate, poison);
+        for (commit, error) in refused {
+            commit.answer.give(Err(error));
+        }
+        if group.is_empty() {
+            continue;
+        }
         let outcome = write(engine, &group, &mut unforced, poison);
         for commit in group {
             commit.answer.give(outcome.clone());
@@ -124,6 +133,24 @@ fn run(engine: &dyn Engine, queue: &Receiver<Commit>, poison: &Poison) {
         // Nobody is left to be told; the next open finds a prefix, as after a crash.
         let _ = step(poison, || engine.force());
     }
+}
+
+/// Takes those out of a group for which the disk has no room, or all of it from a poisoned writer.
+fn admit(
+    group: Vec<Commit>,
+    gate: &Gate,
+    poison: &Poison,
+) -> (Vec<Commit>, Vec<(Commit, StoreError)>) {
+    let mut refused = Vec::new();
+    let mut admitted = Vec::with_capacity(group.len());
+    let mut look = gate.look();
+    for commit in group {
+        match refuse_poisoned(poison).and_then(|()| look.admit(&commit.batch)) {
+            Ok(()) => admitted.push(commit),
+            Err(error) => refused.push((commit, error)),
+        }
+    }
+    (admitted, refused)
 }
 
 /// Takes what waits in the queue, until the group is large enough.
@@ -147,7 +174,6 @@ fn write(
     unforced: &mut usize,
     poison: &Poison,
 ) -> Result<(), StoreError> {
-    refuse_poisoned(poison)?;
     let batches: Vec<&Batch> = group.iter().map(|commit| &commit.batch).collect();
     *unforced += batches.iter().map(|batch| batch.bytes()).sum::<usize>();
     let forced = group.iter().any(|commit| commit.durability == Durability::Forced);

@@ -399,3 +399,27 @@ fn debug_shows_the_folder_and_no_content() {
     let shown = format!("{store:?}");
     assert!(shown.contains("Healthy") && !shown.contains("sesame"), "{shown}");
 }
+
+#[test]
+fn a_disk_without_room_refuses_puts_and_nothing_else() {
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        open_as(engine, root.path()).unwrap().put("t", b"k", b"v").unwrap();
+        // More than any disk has: an eighth of it is too little even for deletes.
+        let greedy = Options { reserve_bytes: u64::MAX, ..options(engine) };
+        let store = Store::open(root.path(), greedy).unwrap();
+        let error = store.put("t", b"k", b"w").unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        assert!(error.to_string().contains("free some space"), "{error}");
+        assert_eq!(store.health(), Health::Healthy);
+        assert_eq!(store.get("t", b"k").unwrap().unwrap(), b"v");
+        drop(store);
+        // Between the two marks, deletes go on.
+        let available = space::available(root.path()).unwrap();
+        let tight = Options { reserve_bytes: available.saturating_mul(4), ..options(engine) };
+        let store = Store::open(root.path(), tight).unwrap();
+        assert!(matches!(store.put("t", b"k", b"w"), Err(StoreError::Full { .. })));
+        assert_eq!(store.delete("t", b"k"), Ok(()));
+        assert_eq!(store.get("t", b"k").unwrap(), None);
+    }
+}

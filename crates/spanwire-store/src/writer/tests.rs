@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::Entry;
@@ -72,9 +73,13 @@ impl Engine for Scripted {
 }
 
 fn writer() -> (Writer, Arc<Scripted>, SyncSender<Step>) {
+    writer_with(Gate::new(Box::new(|| None), 0))
+}
+
+fn writer_with(gate: Gate) -> (Writer, Arc<Scripted>, SyncSender<Step>) {
     let (steps, script) = sync_channel(64);
     let engine = Arc::new(Scripted { groups: Mutex::new(Vec::new()), script: Mutex::new(script) });
-    let writer = Writer::start(Arc::clone(&engine) as Arc<dyn Engine>, 16_384).unwrap();
+    let writer = Writer::start(Arc::clone(&engine) as Arc<dyn Engine>, 16_384, gate).unwrap();
     (writer, engine, steps)
 }
 
@@ -220,4 +225,35 @@ fn a_panic_of_the_one_who_is_told_harms_nobody() {
     steps.send(Step::Succeed).unwrap();
     assert_eq!(other.recv().unwrap(), Ok(()));
     assert_eq!(writer.health(), Health::Healthy);
+}
+
+#[test]
+fn a_full_disk_refuses_puts_and_recovers() {
+    let free = Arc::new(AtomicU64::new(100));
+    let seen = Arc::clone(&free);
+    let available = Box::new(move || Some(seen.load(Ordering::SeqCst)));
+    let (writer, engine, steps) = writer_with(Gate::new(available, 200));
+    let delete = || {
+        let mut batch = Batch::new();
+        batch.delete("t", b"k");
+        batch
+    };
+    let refused = writer.force(one(1)).recv().unwrap();
+    assert!(matches!(refused, Err(StoreError::Full { available: 100, .. })), "{refused:?}");
+    assert_eq!(writer.health(), Health::Healthy);
+
+    // In one group, each for itself.
+    let first = writer.force(delete());
+    wait_for_first_group(&engine);
+    let (put, deleted) = (writer.force(one(1)), writer.force(delete()));
+    steps.send(Step::Succeed).unwrap();
+    steps.send(Step::Succeed).unwrap();
+    assert_eq!(first.recv().unwrap(), Ok(()));
+    assert!(matches!(put.recv().unwrap(), Err(StoreError::Full { .. })));
+    assert_eq!(deleted.recv().unwrap(), Ok(()));
+    assert_eq!(*engine.groups.lock().unwrap(), [1, 1]);
+
+    free.store(10_000, Ordering::SeqCst);
+    steps.send(Step::Succeed).unwrap();
+    assert_eq!(writer.force(one(1)).recv().unwrap(), Ok(()));
 }

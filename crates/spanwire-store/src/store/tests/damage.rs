@@ -10,10 +10,10 @@ use crate::EngineKind;
 pub(super) struct Seeded(pub(super) u64);
 
 impl Seeded {
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
+        usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
 
@@ -85,12 +85,12 @@ fn a_flipped_bit_is_noticed_or_harmless() {
             let bytes = fs::read(path).unwrap();
             let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
             let wanted = if bytes.len() > 1000 { 300 } else { 20 };
-            for round in 0..wanted.min(bytes.len() as u64) {
-                let any = random.below(bytes.len() as u64) as usize;
+            for round in 0..wanted.min(bytes.len()) {
+                let any = random.below(bytes.len());
                 let at = if round % 8 == 0 || used.is_empty() {
                     any
                 } else {
-                    used[random.below(used.len() as u64) as usize]
+                    used[random.below(used.len())]
                 };
                 flips.push((path, at, random.below(8)));
             }
