@@ -3,6 +3,7 @@
 //! An engine neither queues nor groups, checks no limits and remembers no failure: the writer does.
 //! A further engine is a further implementation of this trait and a name in [`EngineKind`].
 
+use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -46,11 +47,50 @@ pub(crate) trait Engine: Send + Sync {
     /// Forces everything applied so far to the device.
     fn force(&self) -> Result<(), String>;
 
+    /// Whether [`Engine::visit`] sees one moment while writes go on.
+    fn snapshots(&self) -> bool;
+
+    /// Shows every entry of every tree, the trees by name and their entries by key, until the visitor
+    /// fails. Without [snapshots](Engine::snapshots) nothing may be written meanwhile.
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), VisitError>;
+
+    /// Gives space back; for the writer thread.
+    fn compact(&self) -> Result<(), CompactError>;
+
     /// The number of the last clean close, 0 before the first.
     fn mark(&self) -> Result<u64, String>;
 
     /// Writes and forces that number.
     fn set_mark(&self, mark: u64) -> Result<(), String>;
+}
+
+/// Gets tree, key and value.
+pub(crate) type Visitor<'a> = dyn FnMut(&str, &[u8], &[u8]) -> io::Result<()> + 'a;
+
+/// A visit ended early.
+#[derive(Debug)]
+pub(crate) enum VisitError {
+    /// An entry could not be read.
+    Read(StoreError),
+    /// The visitor failed.
+    Stopped(io::Error),
+}
+
+impl From<StoreError> for VisitError {
+    fn from(error: StoreError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// A compaction did not take place.
+#[derive(Debug)]
+pub(crate) enum CompactError {
+    /// This engine has none; what to do instead.
+    Unsupported(&'static str),
+    /// A visit is going on.
+    Busy,
+    /// It failed on the way.
+    Failed(String),
 }
 
 /// Opens the engine of that kind in the folder `dir`, which exists; `fresh` says that it should not have a
@@ -98,6 +138,11 @@ pub(crate) fn check_format(dir: &Path, found: &[u8], supported: u64) -> Result<(
 
 pub(crate) fn corrupt(dir: &Path, reason: String) -> OpenError {
     OpenError::Corrupt { dir: dir.to_owned(), reason }
+}
+
+/// The error of a damaged value in a tree whose name is not known at compile time.
+pub(crate) fn damaged(tree: &str, key: &[u8], reason: &str) -> StoreError {
+    StoreError::Read { why: format!("key {} in tree {tree} is damaged: {reason}", shown(key)) }
 }
 
 /// The start of a key, for an error.

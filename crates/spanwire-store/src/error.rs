@@ -129,6 +129,18 @@ pub enum StoreError {
         /// What failed first.
         why: String,
     },
+    /// The engine cannot do this.
+    #[error("{what}")]
+    Unsupported {
+        /// What it cannot do, and what to do instead.
+        what: &'static str,
+    },
+    /// Something else that is going on is in the way.
+    #[error("{why}; try again later")]
+    Busy {
+        /// What it is.
+        why: &'static str,
+    },
     /// A stored value is not what was written.
     #[error(
         "the value of key {key} in tree {tree} is damaged ({reason}); \

@@ -131,6 +131,23 @@ pub trait KeyValue: fmt::Debug + Send + Sync {
         })
     }
 
+    /// The bytes the store takes on the disk, as the file system counts them; 0 when it has none or when
+    /// that cannot be read. It looks at each file, so ask now and then, not for every write.
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Gives back to the disk what the store no longer needs. Reads and writes wait meanwhile; it takes
+    /// about as long as writing all that is stored once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`] when this store cannot do it while it is open,
+    /// [`StoreError::Busy`] when an export is running, [`StoreError::Poisoned`] as for writes.
+    fn compact(&self) -> Result<Compaction, StoreError> {
+        Err(StoreError::Unsupported { what: "a store in memory has nothing to compact" })
+    }
+
     /// Says whether writes are accepted. Cheap; made for readiness checks.
     fn health(&self) -> Health;
 
@@ -155,6 +172,16 @@ pub trait KeyValue: fmt::Debug + Send + Sync {
         batch.delete(tree, key);
         self.commit(batch)
     }
+}
+
+/// What a store took on the disk before and after a [compaction](KeyValue::compact), in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compaction {
+    /// Before it.
+    pub before: u64,
+    /// After it.
+    pub after: u64,
 }
 
 /// Whether a store accepts writes.

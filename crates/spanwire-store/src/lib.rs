@@ -56,7 +56,7 @@ mod writer;
 
 pub use batch::{Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_TREE_NAME_BYTES};
 pub use error::{OpenError, StoreError};
-pub use key_value::{Done, Durability, Entry, Health, KeyValue};
+pub use key_value::{Compaction, Done, Durability, Entry, Health, KeyValue};
 pub use memory::MemoryStore;
 pub use options::{EngineKind, Options};
 pub use store::Store;

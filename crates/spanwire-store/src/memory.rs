@@ -3,6 +3,7 @@
 //! For tests, and for what need not survive a restart. Commits are atomic to readers of a single value
 //! and across trees; nothing is durable, and nothing fails unless a test asks for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
@@ -19,7 +20,7 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct State {
-    trees: HashMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
+    trees: HashMap<Cow<'static, str>, BTreeMap<Vec<u8>, Vec<u8>>>,
     poison: Option<String>,
 }
 

@@ -21,11 +21,13 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase as _,
-    StorageError, TableDefinition, TableError,
+    Builder, CompactionError, Database, DatabaseError, ReadOnlyTable, ReadTransaction,
+    ReadableDatabase as _, StorageError, TableDefinition, TableError, TableHandle as _,
 };
 
-use crate::engine::{Engine, check_format, corrupt, guarded, shown};
+use crate::engine::{
+    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded, shown,
+};
 use crate::{Batch, Durability, Entry, OpenError, StoreError, record};
 
 /// An open redb database.
@@ -135,10 +137,10 @@ impl RedbEngine {
         {
             let mut tables = HashMap::new();
             for operation in batches.iter().flat_map(|batch| batch.operations()) {
-                let table = match tables.entry(operation.tree) {
+                let table = match tables.entry(operation.tree.as_ref()) {
                     Slot::Occupied(slot) => slot.into_mut(),
                     Slot::Vacant(slot) => slot
-                        .insert(transaction.open_table(definition(&table_name(operation.tree)))?),
+                        .insert(transaction.open_table(definition(&table_name(&operation.tree)))?),
                 };
                 let key = operation.key.as_slice();
                 match operation.value.as_deref() {
@@ -210,6 +212,40 @@ impl Engine for RedbEngine {
 
     fn force(&self) -> Result<(), String> {
         self.apply(&[], Durability::Forced)
+    }
+
+    fn snapshots(&self) -> bool {
+        true
+    }
+
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), VisitError> {
+        // The transaction outlives the lock, so that reads and writes go on; a compaction finds it.
+        let transaction = self.db.read().unwrap_or_else(PoisonError::into_inner).begin_read();
+        let transaction = transaction.map_err(read_error)?;
+        let visit = || -> Result<(), VisitError> {
+            for handle in transaction.list_tables().map_err(read_error)? {
+                let Some(tree) = handle.name().strip_prefix(PREFIX) else { continue };
+                let Some(table) = open_table(&transaction, handle.name())? else { continue };
+                for item in table.range::<&[u8]>(..).map_err(read_error)? {
+                    let (key, bytes) = item.map_err(read_error)?;
+                    let value = record::open_inline(key.value(), bytes.value())
+                        .map_err(|reason| damaged(tree, key.value(), reason))?;
+                    visitor(tree, key.value(), value).map_err(VisitError::Stopped)?;
+                }
+            }
+            Ok(())
+        };
+        guarded(visit).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn compact(&self) -> Result<(), CompactError> {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        match guarded(|| db.compact()) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(CompactionError::TransactionInProgress)) => Err(CompactError::Busy),
+            Ok(Err(error)) => Err(CompactError::Failed(error.to_string())),
+            Err(why) => Err(CompactError::Failed(why)),
+        }
     }
 
     fn mark(&self) -> Result<u64, String> {

@@ -15,7 +15,7 @@
 
 mod changes;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::ops::Bound;
 use std::path::Path;
@@ -26,7 +26,9 @@ use std::time::Duration;
 use sled::{Db, Tree};
 
 use self::changes::Changes;
-use crate::engine::{Engine, check_format, corrupt, guarded, shown};
+use crate::engine::{
+    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded, shown,
+};
 use crate::record::{self, Place, Record};
 use crate::{Batch, Durability, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
 
@@ -37,7 +39,7 @@ pub(crate) struct SledEngine {
     file: File,
     chunks: Tree,
     /// The trees that exist. Readers only look, so that a read never creates a tree.
-    trees: RwLock<HashMap<String, Tree>>,
+    trees: RwLock<BTreeMap<String, Tree>>,
 }
 
 impl SledEngine {
@@ -78,7 +80,7 @@ impl SledEngine {
             }
             None => return Err(corrupt(dir, "its content is gone".to_owned())),
         }
-        let mut trees = HashMap::new();
+        let mut trees = BTreeMap::new();
         for name in db.tree_names() {
             if let Some(name) = std::str::from_utf8(&name).ok().and_then(|n| n.strip_prefix(PREFIX))
             {
@@ -243,6 +245,34 @@ impl Engine for SledEngine {
     fn force(&self) -> Result<(), String> {
         self.db.flush().map_err(|error| error.to_string())?;
         self.file.sync_data().map_err(|error| error.to_string())
+    }
+
+    fn snapshots(&self) -> bool {
+        false
+    }
+
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), VisitError> {
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut visit = || -> Result<(), VisitError> {
+            for (name, tree) in &trees {
+                for item in tree.iter() {
+                    let (key, bytes) = item.map_err(|error| read_error(&error))?;
+                    let value = self.value(&key, &bytes).map_err(|error| match error {
+                        ValueError::Engine(error) => read_error(&error),
+                        ValueError::Damaged(reason) => damaged(name, &key, reason),
+                    })?;
+                    visitor(name, &key, &value).map_err(VisitError::Stopped)?;
+                }
+            }
+            Ok(())
+        };
+        guarded(&mut visit).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn compact(&self) -> Result<(), CompactError> {
+        Err(CompactError::Unsupported(
+            "sled gives nothing back while it is open; rewrite the store while no server uses it",
+        ))
     }
 
     fn mark(&self) -> Result<u64, String> {

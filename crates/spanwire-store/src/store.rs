@@ -8,12 +8,15 @@ use std::fmt;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use crate::engine::{self, Engine, corrupt, guarded, is_backwards};
 use crate::folder::Folder;
 use crate::space::{self, Gate};
 use crate::writer::Writer;
-use crate::{Batch, Done, Durability, Entry, Health, KeyValue, OpenError, Options, StoreError};
+use crate::{
+    Batch, Compaction, Done, Durability, Entry, Health, KeyValue, OpenError, Options, StoreError,
+};
 
 /// Trees of keys and values in a folder; a commit that returned `Ok` is on the device.
 ///
@@ -126,6 +129,22 @@ impl KeyValue for Store {
             Ok(()) => self.writer.submit(batch, durability, done),
             Err(error) => done(Err(error)),
         }
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        space::taken(self.folder.dir()).unwrap_or(0)
+    }
+
+    fn compact(&self) -> Result<Compaction, StoreError> {
+        let before = self.disk_bytes();
+        let (sender, answer) = sync_channel(1);
+        self.writer.compact(Box::new(move |outcome| {
+            // The receiver waits below.
+            let _ = sender.send(outcome);
+        }));
+        let why = "the compaction was given up without an answer";
+        answer.recv().unwrap_or_else(|_| Err(StoreError::Poisoned { why: why.to_owned() }))?;
+        Ok(Compaction { before, after: self.disk_bytes() })
     }
 
     fn health(&self) -> Health {

@@ -18,14 +18,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-use crate::engine::{Engine, guarded};
+use crate::engine::{CompactError, Engine, guarded};
 use crate::space::Gate;
 use crate::{Batch, Done, Durability, Health, StoreError};
 
 /// The handle to the writer thread. Dropping it writes what is queued, forces it, then ends the thread.
 pub(crate) struct Writer {
     /// `None` only while dropping.
-    queue: Option<SyncSender<Commit>>,
+    queue: Option<SyncSender<Work>>,
     thread: Option<JoinHandle<()>>,
     poison: Poison,
 }
@@ -50,8 +50,29 @@ impl Writer {
         }
         if let Some(queue) = &self.queue {
             // A commit that cannot be queued comes back and answers as it is dropped.
-            let _ = queue.send(Commit { batch, durability, answer });
+            let _ = queue.send(Work::Commit(Commit { batch, durability, answer }));
         }
+    }
+
+    /// Compacts the engine when its turn comes; `done` gets the outcome.
+    pub(crate) fn compact(&self, done: Done) {
+        let answer = Answer { done: Some(done), poison: Arc::clone(&self.poison) };
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Work::Compact(answer));
+        }
+    }
+
+    /// Waits until all that was handed in before is written, and keeps everything else waiting until the
+    /// pause is dropped.
+    pub(crate) fn pause(&self) -> Pause {
+        let (reached, wait) = sync_channel(0);
+        let (resume, resumed) = sync_channel(0);
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Work::Pause { reached, resumed });
+        }
+        // An error says that the thread is gone and writes nothing any more.
+        let _ = wait.recv();
+        Pause { _resume: resume }
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -78,6 +99,18 @@ impl Writer {
             let _ = thread.join();
         }
     }
+}
+
+/// Nothing is written while this is there.
+pub(crate) struct Pause {
+    /// Dropped to resume.
+    _resume: SyncSender<()>,
+}
+
+enum Work {
+    Commit(Commit),
+    Compact(Answer),
+    Pause { reached: SyncSender<()>, resumed: Receiver<()> },
 }
 
 struct Commit {
@@ -114,24 +147,61 @@ impl Drop for Answer {
 /// What failed first, for as long as the process lives.
 type Poison = Arc<OnceLock<String>>;
 
-fn run(engine: &dyn Engine, queue: &Receiver<Commit>, gate: &Gate, poison: &Poison) {
+fn run(engine: &dyn Engine, queue: &Receiver<Work>, gate: &Gate, poison: &Poison) {
     let mut unforced = 0;
-    while let Ok(first) = queue.recv() {
-        let (group, refused) = admit(gather(first, queue), gate, poison);
-        for (commit, error) in refused {
-            commit.answer.give(Err(error));
+    let mut next = queue.recv().ok();
+    while let Some(work) = next.take() {
+        match work {
+            Work::Commit(first) => {
+                let group;
+                (group, next) = gather(first, queue);
+                commit(engine, group, gate, &mut unforced, poison);
+            }
+            Work::Compact(answer) => answer.give(compact(engine, poison)),
+            Work::Pause { reached, resumed } => {
+                // Both fail only when the one who asked is gone, which ends the pause too.
+                if reached.send(()).is_ok() {
+                    let _ = resumed.recv();
+                }
+            }
         }
-        if group.is_empty() {
-            continue;
-        }
-        let outcome = write(engine, &group, &mut unforced, poison);
-        for commit in group {
-            commit.answer.give(outcome.clone());
-        }
+        next = next.or_else(|| queue.recv().ok());
     }
     if unforced > 0 && poison.get().is_none() {
         // Nobody is left to be told; the next open finds a prefix, as after a crash.
         let _ = step(poison, || engine.force());
+    }
+}
+
+/// Writes a group and answers everybody in it.
+fn commit(
+    engine: &dyn Engine,
+    group: Vec<Commit>,
+    gate: &Gate,
+    unforced: &mut usize,
+    poison: &Poison,
+) {
+    let (group, refused) = admit(group, gate, poison);
+    for (commit, error) in refused {
+        commit.answer.give(Err(error));
+    }
+    if group.is_empty() {
+        return;
+    }
+    let outcome = write(engine, &group, unforced, poison);
+    for commit in group {
+        commit.answer.give(outcome.clone());
+    }
+}
+
+fn compact(engine: &dyn Engine, poison: &Poison) -> Result<(), StoreError> {
+    refuse_poisoned(poison)?;
+    match guarded(|| engine.compact()).unwrap_or_else(|why| Err(CompactError::Failed(why))) {
+        Ok(()) => Ok(()),
+        Err(CompactError::Unsupported(what)) => Err(StoreError::Unsupported { what }),
+        Err(CompactError::Busy) => Err(StoreError::Busy { why: "an export is running" }),
+        // It writes too, so this is a write that failed.
+        Err(CompactError::Failed(why)) => step(poison, || Err(why)),
     }
 }
 
@@ -153,18 +223,24 @@ fn admit(
     (admitted, refused)
 }
 
-/// Takes what waits in the queue, until the group is large enough.
-fn gather(first: Commit, queue: &Receiver<Commit>) -> Vec<Commit> {
+/// Takes the batches that wait in the queue, until the group is large enough or other work comes, which is
+/// handed back.
+fn gather(first: Commit, queue: &Receiver<Work>) -> (Vec<Commit>, Option<Work>) {
     let mut operations = first.batch.len();
     let mut bytes = first.batch.bytes();
     let mut group = vec![first];
     while operations < GROUP_OPERATIONS && bytes < GROUP_BYTES {
-        let Ok(next) = queue.try_recv() else { break };
-        operations += next.batch.len();
-        bytes += next.batch.bytes();
-        group.push(next);
+        match queue.try_recv() {
+            Ok(Work::Commit(next)) => {
+                operations += next.batch.len();
+                bytes += next.batch.bytes();
+                group.push(next);
+            }
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
+        }
     }
-    group
+    (group, None)
 }
 
 /// Applies a group; `unforced` counts the bytes that wait for the next force.

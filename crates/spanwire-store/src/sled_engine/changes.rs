@@ -24,12 +24,12 @@ impl<'a> Changes<'a> {
         let mut changes = Self { trees: vec![engine.chunks.clone()], list: Vec::new() };
         let mut numbers: HashMap<&str, usize> = HashMap::new();
         for operation in batches.iter().flat_map(|batch| batch.operations()) {
-            let number = match numbers.get(operation.tree) {
+            let number = match numbers.get(operation.tree.as_ref()) {
                 Some(number) => *number,
                 None => {
-                    changes.trees.push(engine.tree_to_write(operation.tree)?);
+                    changes.trees.push(engine.tree_to_write(&operation.tree)?);
                     let number = changes.trees.len() - 1;
-                    numbers.insert(operation.tree, number);
+                    numbers.insert(&operation.tree, number);
                     number
                 }
             };

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::EngineKind;
+use crate::engine::{CompactError, VisitError, Visitor};
 
 fn open(dir: &Path) -> Result<Store, OpenError> {
     Store::open(dir, Options::default())
@@ -333,6 +334,18 @@ impl Engine for FailingFlush {
         self.inner.get_many(tree, keys)
     }
 
+    fn snapshots(&self) -> bool {
+        self.inner.snapshots()
+    }
+
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), VisitError> {
+        self.inner.visit(visitor)
+    }
+
+    fn compact(&self) -> Result<(), CompactError> {
+        self.inner.compact()
+    }
+
     fn mark(&self) -> Result<u64, String> {
         self.inner.mark()
     }
@@ -422,4 +435,28 @@ fn a_disk_without_room_refuses_puts_and_nothing_else() {
         assert_eq!(store.delete("t", b"k"), Ok(()));
         assert_eq!(store.get("t", b"k").unwrap(), None);
     }
+}
+
+#[test]
+fn a_compaction_gives_space_back_or_says_why_not() {
+    let root = TempDir::new().unwrap();
+    let store = open_as(EngineKind::Redb, root.path()).unwrap();
+    for number in 0..40_u8 {
+        store.put("t", &[number], &vec![number; 200_000]).unwrap();
+    }
+    for number in 1..40_u8 {
+        store.delete("t", &[number]).unwrap();
+    }
+    let Compaction { before, after } = store.compact().unwrap();
+    assert!(before > 4_000_000 && after < 2_000_000, "{before} to {after}");
+    assert!(store.disk_bytes() < 2_000_000);
+    assert_eq!(store.get("t", &[0]).unwrap().unwrap(), vec![0; 200_000]);
+    store.put("t", b"k", b"v").unwrap();
+
+    let root = TempDir::new().unwrap();
+    let store = open_as(EngineKind::Sled, root.path()).unwrap();
+    let error = store.compact().unwrap_err();
+    assert!(error.to_string().contains("rewrite the store"), "{error}");
+    assert!(store.disk_bytes() > 0);
+    store.put("t", b"k", b"v").unwrap();
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::Entry;
+use crate::engine::{VisitError, Visitor};
 
 /// Writes down the size of each group; waits in `force` for a word from the test.
 struct Scripted {
@@ -45,6 +46,18 @@ impl Engine for Scripted {
         keys: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         Ok(vec![None; keys.len()])
+    }
+
+    fn snapshots(&self) -> bool {
+        true
+    }
+
+    fn visit(&self, _: &mut Visitor<'_>) -> Result<(), VisitError> {
+        Ok(())
+    }
+
+    fn compact(&self) -> Result<(), CompactError> {
+        Err(CompactError::Busy)
     }
 
     fn mark(&self) -> Result<u64, String> {
