@@ -5,12 +5,13 @@
 //! DIR/lock      locked while open; has the process id of the owner
 //! DIR/format    `spanwire-store 1 sled`: version, engine; written last, when the rest is on disk
 //! DIR/closed    `17 0a7b…`: the mark of the last clean close and its checksum; not there while open
+//! DIR/building  only while data is being written into a new folder: the folders of which one goes
 //! DIR/sled/     the engine's files; `redb/`, and `sled-1/` and so on once rewritten
 //! ```
 //!
-//! A folder of data that `format` does not name is left over from a rewrite that was interrupted, and is
-//! removed when the store is opened; without `format` nothing is removed. It opens no engine and migrates
-//! nothing: version 1 is the first. Where the operating system is not Unix the folder has whatever
+//! New data is built in a folder of its own, and replacing `format` is the moment at which it takes the
+//! place of the old. Whatever `building` names and `format` does not is removed then, or at the next open
+//! after a crash; nothing else ever is. It opens no engine and migrates nothing: version 1 is the first. Where the operating system is not Unix the folder has whatever
 //! permissions its parent gives it.
 
 mod files;
@@ -38,7 +39,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Creates the folder where needed, locks it, checks the format and removes what a rewrite left.
+    /// Creates the folder where needed, locks it, checks the format and removes what an interrupted rewrite left.
     pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
         create(dir).map_err(failed("create", dir))?;
         let lock = lock(dir)?;
@@ -48,7 +49,7 @@ impl Folder {
             None => None,
         };
         let folder = Self { dir: dir.to_owned(), fresh: data.is_none(), data, _lock: lock };
-        folder.remove_leftovers()?;
+        folder.end_building()?;
         Ok(folder)
     }
 
@@ -153,16 +154,84 @@ impl Folder {
         names().map_err(failed("read", &self.dir))
     }
 
-    fn remove_leftovers(&self) -> Result<(), OpenError> {
-        let Some(current) = &self.data else { return Ok(()) };
-        // Only beside the data itself: whatever is left may be all there is.
-        if self.dir.join(current.folder()).is_dir() {
-            for other in self.all_data()?.iter().filter(|data| *data != current) {
-                let path = self.dir.join(other.folder());
-                fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
-            }
+    /// Whether there is data of any kind.
+    pub(crate) fn is_empty(&self) -> Result<bool, OpenError> {
+        Ok(self.fresh && self.all_data()?.is_empty())
+    }
+
+    /// Makes an empty folder for new data that is to replace what there is.
+    pub(crate) fn begin_building(&self, engine: EngineKind) -> Result<(Data, PathBuf), OpenError> {
+        let generation = self.data.as_ref().map_or(0, |data| data.generation).saturating_add(1);
+        let new = Data { engine, generation };
+        let path = self.dir.join(BUILDING_FILE);
+        let text = building_text(self.data.as_ref().filter(|_| !self.fresh), &new);
+        files::replace(&path, &text).map_err(failed("write", &path))?;
+        let dir = self.dir.join(new.folder());
+        // There is nothing in it but what an interrupted rewrite left.
+        remove_folder(&dir)?;
+        create(&dir).map_err(failed("create", &dir))?;
+        Ok((new, dir))
+    }
+
+    /// Puts the new data, which nobody has open, in the place of the old: after a crash there is one or
+    /// the other. The old engine may be open still.
+    pub(crate) fn switch(&mut self, new: Data) -> Result<(), OpenError> {
+        let dir = self.dir.join(new.folder());
+        sync_all(&dir).map_err(failed("flush", &dir))?;
+        // The mark is that of the old data.
+        self.remove_closed()?;
+        self.data = Some(new);
+        self.fresh = true;
+        self.finish()
+    }
+
+    /// Removes what [`Folder::begin_building`] left, whichever way it ended.
+    pub(crate) fn end_building(&self) -> Result<(), OpenError> {
+        let path = self.dir.join(BUILDING_FILE);
+        let Some(text) = files::read(&path).map_err(failed("read", &path))? else {
+            return Ok(());
+        };
+        let current = self.data.as_ref().filter(|_| !self.fresh);
+        for data in parse_building(&text, current).iter().filter(|data| Some(*data) != current) {
+            let dir = self.dir.join(data.folder());
+            remove_folder(&dir)?;
         }
-        Ok(())
+        sync_folder(&self.dir).map_err(failed("flush", &self.dir))?;
+        fs::remove_file(&path).map_err(failed("remove", &path))
+    }
+}
+
+/// Removes a folder with all in it, if it is there.
+fn remove_folder(dir: &Path) -> Result<(), OpenError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The folders that take part in a rewrite, with a checksum, since they may be removed.
+fn building_text(old: Option<&Data>, new: &Data) -> String {
+    let old = old.map_or("-".to_owned(), Data::folder);
+    let text = format!("{old} {}", new.folder());
+    format!("{text} {:08x}\n", crc32fast::hash(text.as_bytes()))
+}
+
+/// The folders that a rewrite left; none when the text is damaged, or the current one is not among them.
+fn parse_building(text: &str, current: Option<&Data>) -> Vec<Data> {
+    let mut words = text.split_whitespace();
+    let (old, new) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let old = Data::from_folder(old);
+    let Some(new) = Data::from_folder(new) else { return Vec::new() };
+    // Without `format` only what replaces nothing may go.
+    let known = if current.is_none() {
+        old.is_none()
+    } else {
+        current == old.as_ref() || current == Some(&new)
+    };
+    if known && building_text(old.as_ref(), &new).trim_end() == text.trim_end() {
+        old.into_iter().chain([new]).collect()
+    } else {
+        Vec::new()
     }
 }
 
@@ -210,3 +279,4 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenEr
 pub(crate) const FORMAT: u64 = 1;
 const FORMAT_FILE: &str = "format";
 const CLOSED_FILE: &str = "closed";
+const BUILDING_FILE: &str = "building";

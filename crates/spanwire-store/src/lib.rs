@@ -7,6 +7,7 @@
 //! | [`Store`] | the durable implementation: folder, lock, format version, writer thread, engine |
 //! | [`Options`], [`EngineKind`] | how it is opened, and what is underneath |
 //! | [`MemoryStore`] | the same in memory, for tests and for what need not survive |
+//! | [`rewrite()`] | a store copied into fresh files, to shrink it or to change its engine |
 //! | `testing` | the suite every implementation passes (feature `testing`) |
 //!
 //! Inside: `writer` (the one thread that writes, group commit), `engine` (what an engine must do),
@@ -47,6 +48,7 @@ mod memory;
 mod options;
 mod record;
 mod redb_engine;
+mod rewrite;
 mod sled_engine;
 mod space;
 mod store;
@@ -58,5 +60,6 @@ pub use batch::{Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_TREE_NAME_BYTES};
 pub use error::{OpenError, StoreError};
 pub use key_value::{Compaction, Done, Durability, Entry, Health, KeyValue};
 pub use memory::MemoryStore;
-pub use options::{EngineKind, Options};
+pub use options::{CompactWhen, EngineKind, Options};
+pub use rewrite::rewrite;
 pub use store::Store;

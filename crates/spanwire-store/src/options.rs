@@ -24,6 +24,18 @@ pub struct Options {
     ///
     /// [`StoreError::Full`]: crate::StoreError::Full
     pub reserve_bytes: u64,
+    /// When an open [rewrites](crate::rewrite()) the store by itself, for an engine that gives nothing back
+    /// while it is open (sled). Default: the files take over 1 GiB and ten times what is stored.
+    pub compact_when: Option<CompactWhen>,
+}
+
+/// When a store is rewritten as it is opened. Both must be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactWhen {
+    /// Its files take more than this many bytes; below that an open does not look further.
+    pub disk_bytes: u64,
+    /// They take more than so many times the bytes of all keys and values, which takes reading them all.
+    pub times_live: u64,
 }
 
 impl Default for Options {
@@ -33,6 +45,7 @@ impl Default for Options {
             cache_bytes: 64 * 1024 * 1024,
             queue: 1024,
             reserve_bytes: 32 * 1024 * 1024,
+            compact_when: Some(CompactWhen { disk_bytes: 1024 * 1024 * 1024, times_live: 10 }),
         }
     }
 }

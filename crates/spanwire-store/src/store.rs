@@ -12,6 +12,7 @@ use std::sync::mpsc::sync_channel;
 
 use crate::engine::{self, Engine, corrupt, guarded, is_backwards};
 use crate::folder::Folder;
+use crate::rewrite;
 use crate::space::{self, Gate};
 use crate::writer::Writer;
 use crate::{
@@ -48,9 +49,13 @@ impl Store {
         let mut folder = Folder::open(dir)?;
         folder.choose(options.engine)?;
         let fresh = folder.is_fresh();
-        let inner = engine::open(options.engine, &folder.engine_dir()?, options, fresh)?;
-        check_closed(&mut folder, inner.as_ref())?;
+        let mut inner = engine::open(options.engine, &folder.engine_dir()?, options, fresh)?;
+        check_closed(&folder, inner.as_ref())?;
         folder.finish()?;
+        if rewrite::when_due(&mut folder, inner.as_ref(), options) {
+            inner = engine::open(options.engine, &folder.engine_dir()?, options, false)?;
+            folder.end_building()?;
+        }
         let on_disk = dir.to_owned();
         let available = Box::new(move || space::available(&on_disk));
         let gate = Gate::new(available, options.reserve_bytes);
@@ -82,7 +87,7 @@ impl Drop for Store {
 
 /// Refuses a store that was closed cleanly and lost its end since then: engines take a damaged end for
 /// writes that a crash cut off. From then on the store counts as open.
-fn check_closed(folder: &mut Folder, engine: &dyn Engine) -> Result<(), OpenError> {
+pub(crate) fn check_closed(folder: &Folder, engine: &dyn Engine) -> Result<(), OpenError> {
     let Some(closed) = folder.closed()? else {
         return Ok(());
     };

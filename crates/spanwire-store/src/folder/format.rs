@@ -5,8 +5,8 @@
 //! spanwire-store 1 redb redb-2 5d2e0a17  it is in `redb-2`; CRC-32 of the text before it
 //! ```
 //!
-//! The second form is written when the store was rewritten. Its checksum is there because folders that are
-//! not named get removed.
+//! The second form is written when the store was rewritten or imported. Its checksum is there because the
+//! folder that it does not name gets removed.
 
 use std::path::Path;
 
