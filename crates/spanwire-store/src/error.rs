@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::EngineKind;
+
 /// A store could not be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -45,6 +47,20 @@ pub enum OpenError {
         dir: PathBuf,
         /// The name of the engine.
         engine: String,
+    },
+    /// The store belongs to another engine than the options chose.
+    #[error(
+        "{} was written by the storage engine {found} and {chosen} is chosen; \
+         choose {found}, or rewrite the store for {chosen} while no server uses it, \
+         or export there and import into a new folder", dir.display()
+    )]
+    WrongEngine {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// The engine that wrote it.
+        found: EngineKind,
+        /// The engine that was asked for.
+        chosen: EngineKind,
     },
     /// The store is damaged.
     #[error(
@@ -90,6 +106,18 @@ pub enum StoreError {
         /// The most bytes allowed.
         most: usize,
     },
+    /// The disk is nearly full and this batch was not written. The store is unharmed: it accepts writes
+    /// again as soon as there is room.
+    #[error(
+        "the disk of the store has {available} bytes left and this write needs {needed} with the \
+         reserve; free some space there or delete what is no longer needed"
+    )]
+    Full {
+        /// What was free, in bytes.
+        available: u64,
+        /// What must be free, in bytes: the reserve and what the write takes.
+        needed: u64,
+    },
     /// An earlier or this write did not reach the disk, and the store accepts no more.
     ///
     /// The commit that met the failure may or may not be found after a restart.
@@ -100,6 +128,18 @@ pub enum StoreError {
     Poisoned {
         /// What failed first.
         why: String,
+    },
+    /// The engine cannot do this.
+    #[error("{what}")]
+    Unsupported {
+        /// What it cannot do, and what to do instead.
+        what: &'static str,
+    },
+    /// Something else that is going on is in the way.
+    #[error("{why}; try again later")]
+    Busy {
+        /// What it is.
+        why: &'static str,
     },
     /// A stored value is not what was written.
     #[error(
