@@ -8,8 +8,13 @@ use crate::event::{Cause, Gap};
 use crate::model::{Confirmed, Delivered, Model, Moment, Outcome, Subscription};
 use crate::report::{Invariant, Violation};
 
-/// Messages of a topic and epoch by offset.
-type Offsets<'h> = HashMap<(&'h str, &'h str), BTreeMap<u64, usize>>;
+/// The messages of the topics by their places.
+struct Offsets<'h> {
+    /// By topic and epoch, then by offset.
+    placed: HashMap<(&'h str, &'h str), BTreeMap<u64, usize>>,
+    /// When those started, by topic, whose place is not known and that may have one.
+    unplaced: HashMap<&'h str, Vec<u64>>,
+}
 
 pub(super) fn check(model: &Model<'_>, out: &mut Vec<Violation>) {
     let mut offsets = None;
@@ -31,12 +36,21 @@ pub(super) fn check(model: &Model<'_>, out: &mut Vec<Violation>) {
 }
 
 fn by_offset<'h>(model: &Model<'h>) -> Offsets<'h> {
-    let mut offsets: Offsets<'h> = HashMap::new();
+    let mut offsets = Offsets { placed: HashMap::new(), unplaced: HashMap::new() };
     for (number, message) in model.messages.iter().enumerate() {
-        if let (Some((epoch, offset)), None) = (message.position, message.twin) {
-            offsets.entry((message.topic, epoch)).or_default().insert(offset, number);
+        let refused = matches!(message.outcome, Outcome::Refused(_));
+        match message.position {
+            Some((epoch, offset)) if message.twin.is_none() => {
+                let placed = offsets.placed.entry((message.topic, epoch)).or_default();
+                placed.insert(offset, number);
+            }
+            None if !refused => {
+                offsets.unplaced.entry(message.topic).or_default().push(message.start.at);
+            }
+            _ => {}
         }
     }
+    offsets.unplaced.values_mut().for_each(|starts| starts.sort_unstable());
     offsets
 }
 
@@ -72,7 +86,7 @@ fn miscounted(
     if from > to {
         return report(format!("the gap ends at {to}, before its start {from}"));
     }
-    let known = offsets.get(&(subscription.topic, gap.epoch.as_str()));
+    let known = offsets.placed.get(&(subscription.topic, gap.epoch.as_str()));
     let known = known.into_iter().flat_map(|known| known.range(from..=to));
     let (mut least, mut most) = (0_u64, 0_u64);
     for (_, number) in known {
@@ -90,13 +104,9 @@ fn miscounted(
             least += u64::from(owed && !delivered.contains(number));
         }
     }
-    let topic = model.by_topic.get(subscription.topic).map(Vec::as_slice).unwrap_or_default();
-    let unplaced = topic.iter().filter_map(|number| model.messages.get(*number)).filter(|one| {
-        one.position.is_none()
-            && !matches!(one.outcome, Outcome::Refused(_))
-            && one.start.at <= moment.at
-    });
-    let unplaced = u64::try_from(unplaced.count()).unwrap_or(u64::MAX);
+    let unplaced = offsets.unplaced.get(subscription.topic).map(Vec::as_slice).unwrap_or_default();
+    let unplaced = unplaced.partition_point(|start| *start <= moment.at);
+    let unplaced = u64::try_from(unplaced).unwrap_or(u64::MAX);
     let width = (to - from).saturating_add(1);
     let most = width.min(most.saturating_add(unplaced));
     if gap.count < least || gap.count > most {

@@ -21,6 +21,8 @@ pub(super) fn check(model: &Model<'_>, out: &mut Vec<Violation>) -> usize {
         numbers()
             .for_each(|message| delivered.get_mut(message).into_iter().for_each(|it| *it = true));
         let topic = model.by_topic.get(subscription.topic).map(Vec::as_slice).unwrap_or_default();
+        let mut gaps = subscription.gaps.clone();
+        gaps.sort_by_key(|(_, gap)| (&gap.epoch, gap.from));
         for number in topic {
             let Some(message) = model.messages.get(*number) else { continue };
             if !is_owed(model, message, subscription, drained) {
@@ -28,7 +30,7 @@ pub(super) fn check(model: &Model<'_>, out: &mut Vec<Violation>) -> usize {
             }
             owed += 1;
             if delivered.get(*number) == Some(&false) {
-                out.extend(missing(model, message, subscription, drained));
+                out.extend(missing(model, message, subscription, drained, &gaps));
             }
         }
         numbers()
@@ -61,13 +63,12 @@ fn missing(
     message: &Published<'_>,
     subscription: &Subscription<'_>,
     drained: Moment,
+    gaps: &[(Moment, &Gap)],
 ) -> Option<Violation> {
     let published = model.published_by(message)?;
     let mut at = vec![published.index, drained.index];
     let name = message.name();
-    let covering = subscription.gaps.iter().find(|(_, gap)| {
-        message.position.is_some_and(|at| at.0 == gap.epoch && gap.from <= at.1 && at.1 <= gap.to)
-    });
+    let covering = covering(gaps, message);
     if let Some((moment, gap)) = covering {
         at.insert(1, moment.index);
         let reason = unlawful(model, message, subscription, *moment, gap)?;
@@ -107,6 +108,17 @@ fn missing(
         )
     };
     Some(model.violation(Invariant::I1, &at, text))
+}
+
+/// The receipt about the message, of receipts sorted by epoch and offset.
+fn covering<'a, 'h>(
+    gaps: &'a [(Moment, &'h Gap)],
+    message: &Published<'_>,
+) -> Option<&'a (Moment, &'h Gap)> {
+    let (epoch, offset) = message.position?;
+    let after = gaps.partition_point(|(_, gap)| (gap.epoch.as_str(), gap.from) <= (epoch, offset));
+    let last = gaps.get(after.checked_sub(1)?)?;
+    (last.1.epoch == epoch && offset <= last.1.to).then_some(last)
 }
 
 fn may_have_expired(model: &Model<'_>, message: &Published<'_>, at: u64) -> bool {

@@ -260,7 +260,9 @@ impl World {
     }
 
     pub(super) fn unsubscribe(&mut self) {
-        let enough = self.lives() > 2;
+        // Long histories would end up with nothing but ended subscriptions.
+        let rare = self.subscribers.len() < 12 || self.random.chance(2);
+        let enough = rare && self.lives() > 2;
         let number = self.someone();
         let Some(subscriber) = self.subscribers.get_mut(number) else { return };
         if enough && subscriber.lives() && subscriber.attaching.is_none() {
