@@ -336,3 +336,6 @@ const FORMAT_KEY: &str = "format";
 const MARK_KEY: &str = "closed";
 /// The length of redb's mark at the start of its file.
 const MARKED_BYTES: u64 = 9;
+
+#[cfg(test)]
+mod tests;

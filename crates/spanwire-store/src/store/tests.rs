@@ -1,6 +1,7 @@
 //! The rules of the durable store, on real folders.
 
 mod damage;
+mod killed;
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
