@@ -141,5 +141,25 @@ fn nothing_is_acknowledged_after_a_flush_that_failed() {
     }
 }
 
+#[test]
+fn a_forced_group_is_one_flush_and_a_lazy_one_none_of_its_own() {
+    let disk = Disk::new();
+    let engine = open(disk.clone(), true).unwrap();
+    let flushes = |numbers: std::ops::Range<u32>, durability| {
+        let before = disk.flushes().len();
+        for number in numbers {
+            engine.apply(&[&batch(number), &batch(number + 20)], durability).unwrap();
+        }
+        disk.flushes().len() - before
+    };
+    // When the file grows redb flushes the new length too, seldom.
+    flushes(1..100, Durability::Lazy);
+    flushes(1..2, Durability::Forced);
+    let lazy = flushes(1..20, Durability::Lazy);
+    assert!(lazy <= 2, "{lazy}");
+    let forced = flushes(1..20, Durability::Forced);
+    assert!((19..=21).contains(&forced), "{forced}");
+}
+
 const BATCHES: u32 = 45;
 const CRASHES: u64 = 300;
