@@ -1,4 +1,4 @@
-//! The errors of this crate: one enum for opening a store, one for using it.
+//! The errors of this crate: an enum each for opening a store, using it, exporting and importing it.
 //!
 //! Every text says what to do. None contains a stored value.
 
@@ -163,4 +163,47 @@ pub enum StoreError {
         /// What the engine said.
         why: String,
     },
+}
+
+/// A store could not be exported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// An entry could not be read.
+    #[error("the store could not be exported as a whole")]
+    Read(#[source] StoreError),
+    /// The export could not be written.
+    #[error("the export could not be written; check that its disk has room")]
+    Write(#[source] io::Error),
+}
+
+/// An export could not be imported; there is no store in the folder then.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// There is something in the folder already.
+    #[error("{} has a store in it; import into a new folder", dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The export is not what was written.
+    #[error(
+        "the export is damaged at byte {place}, after {entries} entries ({reason}); \
+         nothing was imported: fetch it again, or take an earlier one"
+    )]
+    Damaged {
+        /// How many bytes were read up to there.
+        place: u64,
+        /// How many entries before it are sound.
+        entries: u64,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// The export could not be read.
+    #[error("the export could not be read")]
+    Read(#[source] io::Error),
+    /// The new store could not be written.
+    #[error("the new store could not be written")]
+    Open(#[from] OpenError),
 }

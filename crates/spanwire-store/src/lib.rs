@@ -8,6 +8,7 @@
 //! | [`Options`], [`EngineKind`] | how it is opened, and what is underneath |
 //! | [`MemoryStore`] | the same in memory, for tests and for what need not survive |
 //! | [`rewrite()`] | a store copied into fresh files, to shrink it or to change its engine |
+//! | [`Store::export`], [`import`] | all entries as one stream with checksums, the same for every engine |
 //! | `testing` | the suite every implementation passes (feature `testing`) |
 //!
 //! Inside: `writer` (the one thread that writes, group commit), `engine` (what an engine must do),
@@ -54,12 +55,14 @@ mod space;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod transfer;
 mod writer;
 
 pub use batch::{Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_TREE_NAME_BYTES};
-pub use error::{OpenError, StoreError};
+pub use error::{ExportError, ImportError, OpenError, StoreError};
 pub use key_value::{Compaction, Done, Durability, Entry, Health, KeyValue};
 pub use memory::MemoryStore;
 pub use options::{CompactWhen, EngineKind, Options};
 pub use rewrite::rewrite;
 pub use store::Store;
+pub use transfer::{Transfer, import};

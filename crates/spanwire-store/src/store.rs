@@ -66,6 +66,14 @@ impl Store {
         Ok(Self { writer, engine, folder })
     }
 
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
     /// Ends the writer and marks the store as closed: it lost nothing if it is found with this mark.
     fn close(&mut self) -> Result<(), String> {
         self.writer.stop();

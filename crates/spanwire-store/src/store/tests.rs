@@ -1,6 +1,8 @@
 //! The rules of the durable store, on real folders.
 
 mod damage;
+mod killed;
+mod space;
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,31 +193,6 @@ fn another_engine_than_the_store_has_is_refused() {
         let error = open_as(chosen, root.path()).unwrap_err();
         assert!(error.to_string().contains("`format` is missing"), "{error}");
         open_as(written, root.path()).unwrap();
-    }
-}
-
-#[test]
-fn an_end_lost_after_a_clean_close_is_noticed() {
-    for engine in ENGINES {
-        let root = TempDir::new().unwrap();
-        let (dir, copy) = (root.path().join("store"), root.path().join("copy"));
-        open_as(engine, &dir).unwrap().put("t", b"k", b"old").unwrap();
-        let data = dir.join(engine.name());
-        let file = if engine == EngineKind::Sled { "db" } else { "data" };
-        fs::copy(data.join(file), &copy).unwrap();
-        open_as(engine, &dir).unwrap().put("t", b"k", b"new").unwrap();
-        fs::rename(&copy, data.join(file)).unwrap();
-        if engine == EngineKind::Sled {
-            for entry in fs::read_dir(&data).unwrap().map(Result::unwrap) {
-                if entry.file_name().to_str().unwrap().starts_with("snap.") {
-                    fs::remove_file(entry.path()).unwrap();
-                }
-            }
-        }
-        for _ in 0..2 {
-            let error = open_as(engine, &dir).unwrap_err();
-            assert!(error.to_string().contains("last writes are gone"), "{error}");
-        }
     }
 }
 
@@ -411,52 +388,4 @@ fn debug_shows_the_folder_and_no_content() {
     store.put("t", b"k", b"sesame").unwrap();
     let shown = format!("{store:?}");
     assert!(shown.contains("Healthy") && !shown.contains("sesame"), "{shown}");
-}
-
-#[test]
-fn a_disk_without_room_refuses_puts_and_nothing_else() {
-    for engine in ENGINES {
-        let root = TempDir::new().unwrap();
-        open_as(engine, root.path()).unwrap().put("t", b"k", b"v").unwrap();
-        // More than any disk has: an eighth of it is too little even for deletes.
-        let greedy = Options { reserve_bytes: u64::MAX, ..options(engine) };
-        let store = Store::open(root.path(), greedy).unwrap();
-        let error = store.put("t", b"k", b"w").unwrap_err();
-        assert!(matches!(error, StoreError::Full { .. }), "{error}");
-        assert!(error.to_string().contains("free some space"), "{error}");
-        assert_eq!(store.health(), Health::Healthy);
-        assert_eq!(store.get("t", b"k").unwrap().unwrap(), b"v");
-        drop(store);
-        // Between the two marks, deletes go on.
-        let available = space::available(root.path()).unwrap();
-        let tight = Options { reserve_bytes: available.saturating_mul(4), ..options(engine) };
-        let store = Store::open(root.path(), tight).unwrap();
-        assert!(matches!(store.put("t", b"k", b"w"), Err(StoreError::Full { .. })));
-        assert_eq!(store.delete("t", b"k"), Ok(()));
-        assert_eq!(store.get("t", b"k").unwrap(), None);
-    }
-}
-
-#[test]
-fn a_compaction_gives_space_back_or_says_why_not() {
-    let root = TempDir::new().unwrap();
-    let store = open_as(EngineKind::Redb, root.path()).unwrap();
-    for number in 0..40_u8 {
-        store.put("t", &[number], &vec![number; 200_000]).unwrap();
-    }
-    for number in 1..40_u8 {
-        store.delete("t", &[number]).unwrap();
-    }
-    let Compaction { before, after } = store.compact().unwrap();
-    assert!(before > 4_000_000 && after < 2_000_000, "{before} to {after}");
-    assert!(store.disk_bytes() < 2_000_000);
-    assert_eq!(store.get("t", &[0]).unwrap().unwrap(), vec![0; 200_000]);
-    store.put("t", b"k", b"v").unwrap();
-
-    let root = TempDir::new().unwrap();
-    let store = open_as(EngineKind::Sled, root.path()).unwrap();
-    let error = store.compact().unwrap_err();
-    assert!(error.to_string().contains("rewrite the store"), "{error}");
-    assert!(store.disk_bytes() > 0);
-    store.put("t", b"k", b"v").unwrap();
 }

@@ -1,4 +1,5 @@
-//! One flipped bit anywhere in the files of a closed store: found when it is opened or read, or harmless.
+//! Damage to the files of a closed store - one flipped bit anywhere, an end that is gone - is found when it
+//! is opened or read, or harmless.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,5 +121,30 @@ fn a_flipped_bit_is_noticed_or_harmless() {
             }
         });
         assert!(found.load(Ordering::SeqCst), "{engine}: no flip was noticed");
+    }
+}
+
+#[test]
+fn an_end_lost_after_a_clean_close_is_noticed() {
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        let (dir, copy) = (root.path().join("store"), root.path().join("copy"));
+        open_as(engine, &dir).unwrap().put("t", b"k", b"old").unwrap();
+        let data = dir.join(engine.name());
+        let file = if engine == EngineKind::Sled { "db" } else { "data" };
+        fs::copy(data.join(file), &copy).unwrap();
+        open_as(engine, &dir).unwrap().put("t", b"k", b"new").unwrap();
+        fs::rename(&copy, data.join(file)).unwrap();
+        if engine == EngineKind::Sled {
+            for entry in fs::read_dir(&data).unwrap().map(Result::unwrap) {
+                if entry.file_name().to_str().unwrap().starts_with("snap.") {
+                    fs::remove_file(entry.path()).unwrap();
+                }
+            }
+        }
+        for _ in 0..2 {
+            let error = open_as(engine, &dir).unwrap_err();
+            assert!(error.to_string().contains("last writes are gone"), "{error}");
+        }
     }
 }
