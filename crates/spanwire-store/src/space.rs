@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::{Batch, StoreError};
+use crate::{Batch, Durability, StoreError};
 
 /// Tells how many bytes are free; `None` when that cannot be known, which stops nothing.
 pub(crate) type Available = Box<dyn Fn() -> Option<u64> + Send>;
@@ -39,13 +39,19 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// Refuses a batch with puts when it would go into the reserve, and one of deletes only when the
-    /// reserve is nearly gone: deleting takes some room before it gives any.
-    pub(crate) fn admit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let (bytes, kept) = if batch.has_puts() {
-            (u64::try_from(batch.bytes()).unwrap_or(u64::MAX), self.reserve)
-        } else {
-            (0, self.reserve / DELETES_SHARE)
+    /// Refuses a forced batch with puts when it would go into the reserve. One of deletes only is refused
+    /// when the reserve is nearly gone, since deleting takes some room before it gives any, and so is a
+    /// lazy one: what nobody waits for are the small notes by which room is given back.
+    pub(crate) fn admit(
+        &mut self,
+        batch: &Batch,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let bytes =
+            if batch.has_puts() { u64::try_from(batch.bytes()).unwrap_or(u64::MAX) } else { 0 };
+        let kept = match bytes > 0 && durability == Durability::Forced {
+            true => self.reserve,
+            false => self.reserve / DELETES_SHARE,
         };
         let needed = kept.saturating_add(self.taken).saturating_add(bytes);
         if self.available < needed && !batch.is_empty() {
@@ -107,6 +113,8 @@ const DELETES_SHARE: u64 = 8;
 mod tests {
     use super::*;
 
+    const FORCED: Durability = Durability::Forced;
+
     fn put(bytes: usize) -> Batch {
         let mut batch = Batch::new();
         batch.put("t", b"k", vec![0; bytes]);
@@ -117,12 +125,12 @@ mod tests {
     fn each_batch_of_a_group_is_judged_by_what_is_left_for_it() {
         let gate = Gate::new(Box::new(|| Some(10_000)), 8_000);
         let mut look = gate.look();
-        assert_eq!(look.admit(&put(1000)), Ok(()));
+        assert_eq!(look.admit(&put(1000), FORCED), Ok(()));
         let full = StoreError::Full { available: 10_000, needed: 8_000 + 1065 + 1065 };
-        assert_eq!(look.admit(&put(1000)), Err(full));
-        assert_eq!(look.admit(&put(10)), Ok(()));
-        assert_eq!(look.admit(Batch::new().delete("t", b"k")), Ok(()));
-        assert_eq!(gate.look().admit(&put(1000)), Ok(()), "each group looks again");
+        assert_eq!(look.admit(&put(1000), FORCED), Err(full));
+        assert_eq!(look.admit(&put(10), FORCED), Ok(()));
+        assert_eq!(look.admit(Batch::new().delete("t", b"k"), FORCED), Ok(()));
+        assert_eq!(gate.look().admit(&put(1000), FORCED), Ok(()), "each group looks again");
     }
 
     #[test]
@@ -130,7 +138,7 @@ mod tests {
         let admit = |available| {
             Gate::new(Box::new(move || available), 8_000)
                 .look()
-                .admit(Batch::new().delete("t", b"k"))
+                .admit(Batch::new().delete("t", b"k"), FORCED)
         };
         assert_eq!(admit(Some(1_000)), Ok(()));
         assert!(matches!(admit(Some(999)), Err(StoreError::Full { .. })));
@@ -138,9 +146,17 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_waits_for_goes_on_like_deletes() {
+        let gate = Gate::new(Box::new(|| Some(4_000)), 8_000);
+        assert!(gate.look().admit(&put(100), FORCED).is_err());
+        assert_eq!(gate.look().admit(&put(100), Durability::Lazy), Ok(()));
+        assert!(gate.look().admit(&put(4_000), Durability::Lazy).is_err());
+    }
+
+    #[test]
     fn no_reserve_is_no_check() {
         let gate = Gate::new(Box::new(|| Some(0)), 0);
-        assert_eq!(gate.look().admit(&put(1)), Ok(()));
+        assert_eq!(gate.look().admit(&put(1), FORCED), Ok(()));
     }
 
     #[test]

@@ -215,7 +215,7 @@ fn admit(
     let mut admitted = Vec::with_capacity(group.len());
     let mut look = gate.look();
     for commit in group {
-        match refuse_poisoned(poison).and_then(|()| look.admit(&commit.batch)) {
+        match refuse_poisoned(poison).and_then(|()| look.admit(&commit.batch, commit.durability)) {
             Ok(()) => admitted.push(commit),
             Err(error) => refused.push((commit, error)),
         }
