@@ -7,7 +7,7 @@ use spanwire_service::{BoxFuture, Context, PayloadService, ServiceError};
 pub const DEFAULT_GATEWAY: &str = "helpers.web-sockets-gateway";
 
 /// What it allows (DESIGN 13); a `wsx_gateway` object of its name replaces the list.
-pub const DEFAULT_SERVICES: [&str; 10] = [
+pub const DEFAULT_SERVICES: [&str; 12] = [
     "zato.ping",
     "zato.ping2",
     "pub.zato.ping",
@@ -18,6 +18,9 @@ pub const DEFAULT_SERVICES: [&str; 10] = [
     "zato.pubsub.pubapi.unsubscribe",
     "zato.pubsub.resume-wsx-subscription",
     "zato.pubsub.subscription.create-wsx-subscription",
+    // They touch the caller's own queues only.
+    "spanwire.pubsub.acknowledge",
+    "spanwire.pubsub.refuse",
 ];
 
 /// Takes `{"service": …, "request": …}`, calls the service if it is allowed, and returns exactly what it returns.

@@ -18,6 +18,7 @@
 mod connections;
 pub mod gateway;
 mod helpers;
+pub mod pubsub;
 
 use std::sync::Arc;
 

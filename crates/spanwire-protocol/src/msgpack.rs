@@ -34,6 +34,11 @@ impl<'a> Cursor<'a> {
         self.at == self.bytes.len()
     }
 
+    /// What has not been read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
     /// Reads the header of a map and returns its number of entries.
     pub(crate) fn map(&mut self) -> Result<usize, Malformed> {
         match self.marker()? {

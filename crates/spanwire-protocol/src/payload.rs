@@ -1,5 +1,7 @@
 //! The `data` of a message: bytes in the codec they arrived in, parsed only by whoever wants to look inside.
 
+mod compose;
+
 use std::fmt;
 
 use bytes::Bytes;

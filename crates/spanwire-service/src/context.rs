@@ -209,6 +209,12 @@ impl Context {
         self.ports.connections()
     }
 
+    /// Whether there is a service of this name.
+    #[must_use]
+    pub fn has_service(&self, name: &str) -> bool {
+        self.ports.registry().contains(name)
+    }
+
     /// Calls another service with a typed value, under this call's deadline and correlation id.
     ///
     /// # Errors

@@ -1,0 +1,245 @@
+//! Publishing.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use spanwire_protocol::Payload;
+use spanwire_pubsub::{Endpoint, EndpointId, Publication, Published, SubKey};
+use spanwire_service::{Context, ServiceError};
+
+use super::caller::{Caller, refused};
+use super::input::{flag, integer, list, read, required, text};
+use super::target::{self, Target};
+use super::{Options, PubSub};
+
+/// A message beside its content, as callers give it.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    #[serde(deserialize_with = "text")]
+    msg_id: Option<String>,
+    #[serde(deserialize_with = "flag")]
+    has_gd: Option<bool>,
+    #[serde(deserialize_with = "integer")]
+    priority: Option<i64>,
+    #[serde(deserialize_with = "integer")]
+    expiration: Option<i64>,
+    #[serde(deserialize_with = "text")]
+    mime_type: Option<String>,
+    #[serde(deserialize_with = "text")]
+    correl_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    in_reply_to: Option<String>,
+    #[serde(deserialize_with = "text")]
+    ext_client_id: Option<String>,
+    #[serde(deserialize_with = "text")]
+    ext_pub_time: Option<String>,
+    #[serde(deserialize_with = "text")]
+    group_id: Option<String>,
+    #[serde(deserialize_with = "integer")]
+    position_in_group: Option<i64>,
+    #[serde(deserialize_with = "list")]
+    reply_to_sk: Option<Vec<String>>,
+    #[serde(deserialize_with = "list")]
+    deliver_to_sk: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(default, deserialize_with = "text")]
+    topic_name: Option<String>,
+}
+
+/// Who publishes on the trusted service.
+#[derive(Deserialize)]
+struct Publisher {
+    #[serde(default, deserialize_with = "text")]
+    security_name: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    endpoint_name: Option<String>,
+    #[serde(default, deserialize_with = "integer")]
+    endpoint_id: Option<i64>,
+    #[serde(default, deserialize_with = "text")]
+    ws_channel_name: Option<String>,
+    #[serde(default, deserialize_with = "integer")]
+    security_id: Option<i64>,
+    #[serde(default, deserialize_with = "integer")]
+    ws_channel_id: Option<i64>,
+}
+
+/// `zato.pubsub.pubapi.publish-message`: publishes what the caller may.
+pub(super) async fn publish_message(
+    pubsub: Arc<PubSub>,
+    ctx: Context,
+    input: Payload,
+) -> Result<Value, ServiceError> {
+    publish_one(&pubsub, &ctx, &input, None).await
+}
+
+/// Publishes one message; one without a correlation id gets this one.
+pub(super) async fn publish_one(
+    pubsub: &PubSub,
+    ctx: &Context,
+    input: &Payload,
+    correl_id: Option<String>,
+) -> Result<Value, ServiceError> {
+    let caller = Caller::of(pubsub, ctx)?;
+    let topic = required(read::<Topic>(input)?.topic_name, "topic_name")?;
+    let target = target::resolve(pubsub, ctx, &caller.endpoint, topic).await?;
+    let mut metadata = read::<Metadata>(input)?;
+    metadata.correl_id = metadata.correl_id.or(correl_id);
+    // Which subscribers get a message is for trusted publishers to say.
+    metadata.deliver_to_sk = None;
+    let publication = metadata.with(input, &pubsub.options);
+    let published = send(pubsub, &caller.endpoint, &target, vec![publication]).await?;
+    Ok(first_id(&published))
+}
+
+/// `zato.pubsub.publish.publish`: publishes as whoever is named; for trusted callers.
+pub(super) async fn publish_trusted(
+    pubsub: Arc<PubSub>,
+    ctx: Context,
+    input: Payload,
+) -> Result<Value, ServiceError> {
+    let publisher = publisher(&pubsub, &read(&input)?)?;
+    let topic = required(read::<Topic>(&input)?.topic_name, "topic_name")?;
+    let target = target::resolve(&pubsub, &ctx, &publisher, topic).await?;
+    let metadata = read::<Metadata>(&input)?;
+    let options = &pubsub.options;
+    let many = input.entry("data_list").filter(|many| !many.is_null());
+    let Some(many) = many else {
+        let publication = metadata.with(&input, options);
+        return Ok(first_id(&send(&pubsub, &publisher, &target, vec![publication]).await?));
+    };
+    let mut publications = Vec::new();
+    for element in many.parse::<Vec<Value>>()? {
+        publications.push(element_of_list(&element, &metadata, &input, options)?);
+    }
+    let published = send(&pubsub, &publisher, &target, publications).await?;
+    let ids: Vec<_> = published.iter().map(|it| it.msg_id().map(|id| &**id)).collect();
+    Ok(json!({"msg_id_list": ids}))
+}
+
+/// An element of `data_list`: an object with `data` and metadata of its own, or a content.
+fn element_of_list(
+    element: &Value,
+    common: &Metadata,
+    input: &Payload,
+    options: &Options,
+) -> Result<Publication, ServiceError> {
+    let encoded = Payload::from_serialize(input.codec(), element)?;
+    let is_message = element.as_object().is_some_and(|object| object.contains_key("data"));
+    // An id is one message's.
+    let common = Metadata { msg_id: None, ..common.clone() };
+    if is_message {
+        let mut publication = read::<Metadata>(&encoded)?.or(common).with(&encoded, options);
+        publication.user_ctx = publication.user_ctx.or_else(|| input.entry("user_ctx"));
+        return Ok(publication);
+    }
+    let mut publication = common.with(input, options);
+    publication.data = encoded;
+    Ok(publication)
+}
+
+impl Metadata {
+    /// What is not said here, as said there.
+    fn or(self, other: Self) -> Self {
+        Self {
+            msg_id: self.msg_id.or(other.msg_id),
+            has_gd: self.has_gd.or(other.has_gd),
+            priority: self.priority.or(other.priority),
+            expiration: self.expiration.or(other.expiration),
+            mime_type: self.mime_type.or(other.mime_type),
+            correl_id: self.correl_id.or(other.correl_id),
+            in_reply_to: self.in_reply_to.or(other.in_reply_to),
+            ext_client_id: self.ext_client_id.or(other.ext_client_id),
+            ext_pub_time: self.ext_pub_time.or(other.ext_pub_time),
+            group_id: self.group_id.or(other.group_id),
+            position_in_group: self.position_in_group.or(other.position_in_group),
+            reply_to_sk: self.reply_to_sk.or(other.reply_to_sk),
+            deliver_to_sk: self.deliver_to_sk.or(other.deliver_to_sk),
+        }
+    }
+
+    /// The message, with the content that stands beside its metadata.
+    fn with(self, input: &Payload, options: &Options) -> Publication {
+        let data = input.entry("data").unwrap_or_else(|| Payload::null(input.codec()));
+        let recipients = self.deliver_to_sk.unwrap_or_default();
+        Publication {
+            msg_id: self.msg_id,
+            priority: self.priority,
+            expiration: expiration(self.expiration, options),
+            has_gd: self.has_gd,
+            mime_type: self.mime_type,
+            correl_id: self.correl_id,
+            in_reply_to: self.in_reply_to,
+            ext_client_id: self.ext_client_id,
+            ext_pub_time: self.ext_pub_time,
+            group_id: self.group_id,
+            position_in_group: self.position_in_group,
+            reply_to_sk: self.reply_to_sk.unwrap_or_default(),
+            deliver_to_sk: recipients.iter().map(|key| SubKey::from_text(key)).collect(),
+            user_ctx: input.entry("user_ctx"),
+            ..Publication::new(data)
+        }
+    }
+}
+
+/// In seconds, whatever the unit on the wire. What is below zero stays as it was given, to be refused.
+fn expiration(given: Option<i64>, options: &Options) -> Option<i64> {
+    match given.unwrap_or(0) {
+        0 => {
+            let default = options.default_expiry?;
+            i64::try_from(default.as_secs().max(1)).ok()
+        }
+        given if given > 0 && options.milliseconds => Some(given.saturating_add(999) / 1_000),
+        given => Some(given),
+    }
+}
+
+/// Security definition, name, number, channel: in this order, and the server itself if none is given.
+fn publisher(pubsub: &PubSub, given: &Publisher) -> Result<Arc<Endpoint>, ServiceError> {
+    let broker = &pubsub.broker;
+    let (found, asked) = if let Some(name) = &given.security_name {
+        (broker.endpoint_by_security(name), name.clone())
+    } else if let Some(name) = &given.endpoint_name {
+        (broker.endpoint_by_name(name), name.clone())
+    } else if let Some(number) = given.endpoint_id {
+        let id = u64::try_from(number).ok().map(EndpointId);
+        (id.and_then(|id| broker.endpoint_by_id(id)), number.to_string())
+    } else if let Some(name) = &given.ws_channel_name {
+        (broker.endpoint_by_channel(name), name.clone())
+    } else if given.security_id.is_some() || given.ws_channel_id.is_some() {
+        // Publishing as somebody else than was asked for would be worse.
+        return Err(ServiceError::bad_request(
+            "Name the publisher: security_name, endpoint_name, endpoint_id or ws_channel_name",
+        ));
+    } else {
+        return Ok(broker.internal());
+    };
+    found.ok_or_else(|| ServiceError::not_found(format!("No such endpoint `{asked}`")))
+}
+
+async fn send(
+    pubsub: &PubSub,
+    by: &Endpoint,
+    target: &Target,
+    mut publications: Vec<Publication>,
+) -> Result<Vec<Published>, ServiceError> {
+    if let Some(service) = &target.service {
+        for publication in &mut publications {
+            // A call of a service is always guaranteed (pubsub 3.4).
+            publication.has_gd = Some(true);
+            publication.target_service = Some(service.clone());
+        }
+    }
+    pubsub.broker.publish(by, &target.topic, publications).await.map_err(refused)
+}
+
+fn first_id(published: &[Published]) -> Value {
+    match published.first().and_then(Published::msg_id) {
+        Some(id) => json!({"msg_id": &**id}),
+        None => json!({}),
+    }
+}

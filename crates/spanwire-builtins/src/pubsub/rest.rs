@@ -1,0 +1,77 @@
+//! The built-in REST channels `/zato/pubsub/…` (pubsub 3.1). Their input is the body and the query with `topic_name` from
+//! the path.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use spanwire_protocol::Payload;
+use spanwire_pubsub::SubKey;
+use spanwire_service::{Context, ServiceError};
+
+use super::PubSub;
+use super::caller::Caller;
+use super::input::{list, read, required, text};
+use super::{publish, subscribe, take};
+
+/// `POST …/topic/{topic_name}`: publishes; with a `sub_key` and without `data` it gets messages, as in 3.0.
+pub(super) async fn topic_post(
+    pubsub: Arc<PubSub>,
+    ctx: Context,
+    input: Payload,
+) -> Result<Value, ServiceError> {
+    let is_given = |name: &str| input.entry(name).is_some_and(|value| !value.is_null());
+    if is_given("sub_key") && !is_given("data") {
+        return take::get_messages(pubsub, ctx, input).await;
+    }
+    let cid = ctx.cid().to_string();
+    publish::publish_one(&pubsub, &ctx, &input, Some(cid)).await
+}
+
+/// `PATCH …/topic/{topic_name}`: gets messages; the caller is all it takes to find them.
+pub(super) async fn topic_patch(
+    pubsub: Arc<PubSub>,
+    ctx: Context,
+    input: Payload,
+) -> Result<Value, ServiceError> {
+    let caller = Caller::of(&pubsub, &ctx)?;
+    take::fetch_by_topic(&pubsub, &ctx, &caller, &read(&input)?).await
+}
+
+/// `POST …/subscribe/topic/{topic_name}`.
+pub(super) async fn subscribe_post(
+    pubsub: Arc<PubSub>,
+    ctx: Context,
+    input: Payload,
+) -> Result<Value, ServiceError> {
+    subscribe::subscribe(pubsub, ctx, input).await
+}
+
+/// Acknowledges messages that were lent.
+pub(super) async fn ack_post(
+    pubsub: Arc<PubSub>,
+    ctx: Context,
+    input: Payload,
+) -> Result<Value, ServiceError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Lent {
+        #[serde(deserialize_with = "text")]
+        topic_name: Option<String>,
+        #[serde(deserialize_with = "text")]
+        sub_key: Option<String>,
+        #[serde(deserialize_with = "list")]
+        msg_ids: Option<Vec<String>>,
+    }
+    let lent = read::<Lent>(&input)?;
+    let ids = required(lent.msg_ids, "msg_ids")?;
+    let caller = Caller::of(&pubsub, &ctx)?;
+    let key = match lent.sub_key {
+        Some(key) => SubKey::from_text(&key),
+        None => {
+            let topic = required(lent.topic_name, "topic_name")?;
+            take::key_by_topic(&pubsub, &caller, &topic)?
+        }
+    };
+    Ok(json!({"acknowledged": take::acknowledge_ids(&pubsub, &caller, &key, &ids)?}))
+}
