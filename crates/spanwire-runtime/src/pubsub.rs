@@ -48,7 +48,7 @@ pub(crate) struct PubSub {
     ports: Ports,
     options: Options,
     /// The configuration that is put to work, for what a delivery has to look up.
-    running: ArcSwap<Snapshot>,
+    running: Arc<ArcSwap<Snapshot>>,
     /// Who notifies, by subscription.
     notifiers: Mutex<HashMap<SubscriptionId, CancellationToken>>,
     clients: notify::Clients,
@@ -69,14 +69,13 @@ impl PubSub {
         let Opening { folder, settings, ports, connections, metrics } = opening;
         let store: Arc<dyn MessageStore> = match folder {
             Some(folder) => {
-                let options = spanwire_store::Options {
-                    engine: match settings.pubsub.store {
-                        MessageEngine::Sled => EngineKind::Sled,
-                        MessageEngine::Redb => EngineKind::Redb,
-                    },
-                    ..spanwire_store::Options::default()
+                let mut options = spanwire_store::Options::default();
+                options.engine = match settings.pubsub.store {
+                    MessageEngine::Sled => EngineKind::Sled,
+                    MessageEngine::Redb => EngineKind::Redb,
                 };
-                let store = Store::open(&folder.join(MESSAGES), options).map_err(StartError::data)?;
+                let store =
+                    Store::open(&folder.join(MESSAGES), options).map_err(StartError::data)?;
                 Arc::new(KeyValueMessageStore::new(Arc::new(store)))
             }
             None => Arc::new(MemoryMessageStore::new()),
@@ -90,18 +89,24 @@ impl PubSub {
             .observer(Arc::new(accounts))
             .open()
             .map_err(StartError::data)?;
+        let running = Arc::new(ArcSwap::<Snapshot>::default());
         let this = Arc::new(Self {
             broker: broker.clone(),
             ports: (*ports).clone(),
             options: options(settings),
-            running: ArcSwap::default(),
+            running: Arc::clone(&running),
             notifiers: Mutex::default(),
             clients: notify::Clients::default(),
         });
         let services = Services {
             broker: broker.clone(),
-            clients: Arc::new(push::PushClients::new(broker.clone(), connections, this.options.clone())),
-            service_topics: Arc::new(service_topics::Made::new(&this)),
+            clients: Arc::new(push::PushClients {
+                broker: broker.clone(),
+                connections: Arc::clone(connections),
+                options: this.options.clone(),
+                running,
+            }),
+            service_topics: Some(Arc::new(service_topics::Made::new(&this))),
             options: this.options.clone(),
         };
         spanwire_builtins::pubsub::register(ports.registry(), services);
@@ -113,7 +118,9 @@ impl PubSub {
         self.stop_notifiers();
         match tokio::time::timeout(CLOSE_TIMEOUT, self.broker.close()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the message log could not be closed properly"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the message log could not be closed properly")
+            }
             Err(_) => tracing::error!("the message log took too long to close"),
         }
     }
@@ -123,11 +130,12 @@ impl PubSub {
 fn options(settings: &Settings) -> Options {
     let compat = settings.effective_profile() == Profile::Compat;
     let old = settings.protocol == Protocol::V3_0;
-    let mut options = Options::default();
-    options.milliseconds = old;
-    options.first_count_zero = old && compat;
-    options.default_expiry = compat.then_some(DAY);
-    options
+    Options {
+        milliseconds: old,
+        first_count_zero: old && compat,
+        default_expiry: compat.then_some(DAY),
+        ..Options::default()
+    }
 }
 
 impl std::fmt::Debug for PubSub {

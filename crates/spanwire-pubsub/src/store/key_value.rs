@@ -33,6 +33,12 @@ use crate::message::StoredMessage;
 #[derive(Clone, Debug)]
 pub struct KeyValueMessageStore(Arc<dyn KeyValue>);
 
+/// Takes a key and its value.
+type Visit<'a> = dyn FnMut(&[u8], Vec<u8>) -> Result<(), StoreError> + 'a;
+
+/// Takes what a key begins with, the rest of it, and its value.
+type VisitPart<'a> = dyn FnMut(u64, &[u8], Vec<u8>) -> Result<(), StoreError> + 'a;
+
 impl KeyValueMessageStore {
     /// A log in an open database.
     #[must_use]
@@ -41,11 +47,7 @@ impl KeyValueMessageStore {
     }
 
     /// Reads a tree in its order, a page at a time.
-    fn read(
-        &self,
-        tree: &'static str,
-        visit: &mut dyn FnMut(&[u8], Vec<u8>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn read(&self, tree: &'static str, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let mut from: Bound<Vec<u8>> = Bound::Unbounded;
         loop {
             let bound = from.as_ref().map(Vec::as_slice);
@@ -68,7 +70,7 @@ impl KeyValueMessageStore {
         tree: &'static str,
         owners: &[u64],
         orphans: &mut Batch,
-        visit: &mut dyn FnMut(u64, &[u8], Vec<u8>) -> Result<(), StoreError>,
+        visit: &mut VisitPart<'_>,
     ) -> Result<(), StoreError> {
         self.read(tree, &mut |key, value| {
             let (owner, rest) = split(key)?;
@@ -237,7 +239,7 @@ fn read_messages(
 fn put(batch: &mut Batch, change: Change) {
     match change {
         Change::PutTopic(id, record) => {
-            drop(batch.put("topic", &id.0.to_be_bytes(), encode(&record)))
+            batch.put("topic", &id.0.to_be_bytes(), encode(&record));
         }
         Change::DeleteTopic(id) => {
             batch.delete("topic", &id.0.to_be_bytes()).delete("next", &id.0.to_be_bytes());
@@ -252,7 +254,9 @@ fn put(batch: &mut Batch, change: Change) {
                     batch.put("message", &key, message.header_alone());
                     batch.put("body", &key, message.as_bytes().to_vec());
                 }
-                false => drop(batch.put("message", &key, message.as_bytes().to_vec())),
+                false => {
+                    batch.put("message", &key, message.as_bytes().to_vec());
+                }
             }
         }
         Change::Delete(topic, offset) => {
@@ -329,6 +333,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "taken by map_err")]
 fn read_error(error: DatabaseError) -> StoreError {
     StoreError::Read(error.to_string())
 }

@@ -9,9 +9,11 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram};
+use serde::Serialize;
 use serde_json::{Value, json};
 use spanwire_pubsub::{Message, Observer, SubscriptionFacts};
 
+use super::PubSub;
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
 
@@ -30,10 +32,14 @@ impl Accounts {
         let audit = match &settings.pubsub.audit {
             None => None,
             Some(path) => {
-                let file =
-                    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(
-                        |error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())),
-                    )?;
+                let file = OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .mode(0o600)
+                    .open(path)
+                    .map_err(|error| {
+                        std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                    })?;
                 Some(Audit::start(file, settings.pubsub.audit_payload)?)
             }
         };
@@ -53,11 +59,12 @@ impl Observer for Accounts {
         self.published.increment(1);
         self.publish_seconds.record(took.as_secs_f64());
         if let Some(audit) = &self.audit {
-            let mut line = audit.line("published", message);
-            line["endpoint"] = (*message.publisher).into();
-            line["pattern"] = (*message.pattern).into();
-            line["expiration"] = message.expiration.into();
-            audit.write(line, message);
+            let own = json!({
+                "endpoint": &*message.publisher,
+                "pattern": &*message.pattern,
+                "expiration": message.expiration,
+            });
+            audit.write("published", message, own);
         }
     }
 
@@ -72,12 +79,36 @@ impl Observer for Accounts {
         self.redelivered.increment(u64::from(attempt > 1));
         self.delivery_seconds.record(age.as_secs_f64());
         if let Some(audit) = &self.audit {
-            let mut line = audit.line("delivered", message);
-            line["endpoint"] = (*subscription.endpoint).into();
-            line["sub_key"] = subscription.masked_key.as_str().into();
-            line["ext_client_id"] = subscription.client_id.as_str().into();
-            line["delivery_count"] = attempt.into();
-            audit.write(line, message);
+            let own = json!({
+                "endpoint": &*subscription.endpoint,
+                "sub_key": subscription.masked_key,
+                "subscriber": subscription.client_id,
+                "delivery_count": attempt,
+            });
+            audit.write("delivered", message, own);
+        }
+    }
+}
+
+impl PubSub {
+    /// Brings up to date what is counted by the broker itself.
+    pub(crate) fn record(&self, metrics: &Metrics) {
+        let totals = self.broker.totals();
+        metrics.counter("spanwire_pubsub_expired_total").absolute(totals.expired);
+        metrics.counter("spanwire_pubsub_dead_total").absolute(totals.dead);
+        for (cause, count) in &totals.gaps {
+            metrics.set_count("spanwire_pubsub_gaps_total", &[("cause", cause.as_str())], *count);
+        }
+        let gauges: [(_, &[_], f64); 6] = [
+            ("spanwire_pubsub_depth", &[("guaranteed", "true")], totals.depth_gd as f64),
+            ("spanwire_pubsub_depth", &[("guaranteed", "false")], totals.depth_non_gd as f64),
+            ("spanwire_pubsub_bytes", &[], totals.bytes as f64),
+            ("spanwire_pubsub_topics", &[], totals.topics as f64),
+            ("spanwire_pubsub_subscriptions", &[], totals.subscriptions as f64),
+            ("spanwire_pubsub_disk_bytes", &[], totals.disk_bytes as f64),
+        ];
+        for (name, labels, value) in gauges {
+            metrics.gauge(name, labels).set(value);
         }
     }
 }
@@ -114,30 +145,50 @@ impl Audit {
         Ok(Self { lines, left_out, with_payload })
     }
 
-    fn line(&self, event: &str, message: &Message) -> Value {
-        json!({
-            "event": event,
-            "at": spanwire_channel::clock::timestamp().to_string(),
-            "topic": &*message.topic,
-            "msg_id": &*message.id,
-            "correl_id": message.correl_id,
-            "in_reply_to": message.in_reply_to,
-            "ext_client_id": message.ext_client_id,
-            "priority": message.priority,
-            "has_gd": message.has_gd,
-            "mime_type": message.mime_type,
-            "size": message.size,
-        })
-    }
-
-    fn write(&self, mut line: Value, message: &Message) {
-        if self.with_payload {
-            line["data"] = message.payload().parse().unwrap_or_default();
-        }
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(format!("{line}\n")) {
+    fn write(&self, event: &str, message: &Message, own: Value) {
+        let data =
+            self.with_payload.then(|| message.payload().parse::<Value>().unwrap_or_default());
+        let line = Line {
+            event,
+            at: spanwire_channel::clock::timestamp().to_string(),
+            topic: &message.topic,
+            msg_id: &message.id,
+            correl_id: message.correl_id.as_deref(),
+            in_reply_to: message.in_reply_to.as_deref(),
+            ext_client_id: &message.ext_client_id,
+            priority: message.priority,
+            has_gd: message.has_gd,
+            mime_type: &message.mime_type,
+            size: message.size,
+            own,
+            data,
+        };
+        // A struct of texts and numbers has a form.
+        let line = serde_json::to_string(&line).unwrap_or_default() + "\n";
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// A line of the audit, as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'a str,
+    at: String,
+    topic: &'a str,
+    msg_id: &'a str,
+    correl_id: Option<&'a str>,
+    in_reply_to: Option<&'a str>,
+    ext_client_id: &'a str,
+    priority: u8,
+    has_gd: bool,
+    mime_type: &'a str,
+    size: usize,
+    #[serde(flatten)]
+    own: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
 }
 
 /// How many lines may wait to be written.

@@ -22,13 +22,11 @@ impl PubSub {
     ) -> BTreeMap<u64, String> {
         self.running.store(Arc::clone(target));
         let concerns = |kind: &Kind| {
-            matches!(
-                kind,
-                Kind::PubsubTopic | Kind::PubsubEndpoint | Kind::PubsubSubscription
-            )
+            matches!(kind, Kind::PubsubTopic | Kind::PubsubEndpoint | Kind::PubsubSubscription)
         };
         // An object that is gone has no kind any more.
-        let is_ours = |id: &u64| target.by_id(*id).is_none_or(|(object, _)| concerns(&object.kind()));
+        let is_ours =
+            |id: &u64| target.by_id(*id).is_none_or(|(object, _)| concerns(&object.kind()));
         if !changed.iter().any(is_ours) {
             return BTreeMap::new();
         }
@@ -92,7 +90,8 @@ impl PubSub {
             wanted.insert(id);
             let settings = objects::subscription(subscription, endpoint);
             let topic = subscription.topic_name.as_str();
-            let result = self.subscribe(id, &endpoint.name, topic, settings, existing.get(&id)).await;
+            let result =
+                self.subscribe(id, &endpoint.name, topic, settings, existing.get(&id)).await;
             note(id, result);
         }
         for (id, subscription) in existing {
@@ -113,7 +112,9 @@ impl PubSub {
         settings: SubscriptionSettings,
         existing: Option<&SubscriptionInfo>,
     ) -> Result<(), PubSubError> {
-        if let Some(existing) = existing.filter(|it| it.topic == topic && it.endpoint_name == endpoint) {
+        if let Some(existing) =
+            existing.filter(|it| it.topic == topic && it.endpoint_name == endpoint)
+        {
             return match existing.settings == settings {
                 true => Ok(()),
                 false => self.broker.configure_subscription(&existing.key, settings).await,

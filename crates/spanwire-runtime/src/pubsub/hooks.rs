@@ -80,7 +80,10 @@ impl Hooks for ServiceHooks {
             });
             let answer = self.call(&hook, ctx).await?;
             match answer.hook_action.as_deref().unwrap_or("deliver") {
-                "deliver" => answer.msg.map_or(Ok(publication.clone()), |msg| change(publication, msg)).map(Some),
+                "deliver" => answer
+                    .msg
+                    .map_or(Ok(publication.clone()), |msg| change(publication, msg))
+                    .map(Some),
                 "skip" => Ok(None),
                 other => Err(unknown(other)),
             }
@@ -138,7 +141,11 @@ impl Hooks for ServiceHooks {
         })
     }
 
-    fn on_unsubscribed(&self, hook: Arc<str>, subscription: SubscriptionFacts) -> BoxFuture<'_, ()> {
+    fn on_unsubscribed(
+        &self,
+        hook: Arc<str>,
+        subscription: SubscriptionFacts,
+    ) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let ctx = json!({
                 "hook_type": "pubsub_on_unsubscribed",

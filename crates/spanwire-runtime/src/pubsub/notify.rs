@@ -140,7 +140,7 @@ impl PubSub {
     }
 
     async fn deliver(&self, batch: &Batch, key: &SubKey) -> Result<(), Failed> {
-        let body = envelope::notification(&batch.messages, key, &batch.settings, &self.options);
+        let body = envelope::notification(&batch.messages, key, &self.options, &batch.settings);
         match &batch.settings.delivery {
             Delivery::Rest { connection, method } => self.post(connection, method, &body).await,
             Delivery::Service { name } => self.invoke(name, body).await,
@@ -179,12 +179,15 @@ impl PubSub {
                 headers.insert(name, value);
             }
         }
-        let json = body.clone().into_codec(Codec::Json).map_err(|error| refused(error.to_string()))?;
+        let json =
+            body.clone().into_codec(Codec::Json).map_err(|error| refused(error.to_string()))?;
         let request = request.body(json.bytes().clone());
         let request = request.map_err(|error| refused(format!("connection `{name}`: {error}")))?;
         let answer = tokio::time::timeout(connection.timeout, client.exchange(request)).await;
         match answer {
-            Err(_) => Err(Failed::new(Failure::Network, format!("`{name}` did not answer in time"))),
+            Err(_) => {
+                Err(Failed::new(Failure::Network, format!("`{name}` did not answer in time")))
+            }
             Ok(Err(error)) => {
                 Err(Failed::new(Failure::Network, format!("`{name}` cannot be reached: {error}")))
             }

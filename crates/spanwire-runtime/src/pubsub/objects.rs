@@ -5,7 +5,9 @@ use spanwire_config::{
     PubSubTopic, Role,
 };
 use spanwire_protocol::TopicPattern;
-use spanwire_pubsub::settings::{self, Delivery, EndpointKind, EndpointSettings, SubscriptionSettings};
+use spanwire_pubsub::settings::{
+    self, Delivery, EndpointKind, EndpointSettings, SubscriptionSettings,
+};
 use spanwire_pubsub::{EndpointId, settings::TopicSettings};
 
 /// A topic. `default_expiry` is what messages expire after where the topic says nothing.

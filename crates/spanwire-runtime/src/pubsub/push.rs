@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use futures_util::stream;
 use serde_json::json;
 use spanwire_builtins::pubsub::{Clients, Options, envelope};
 use spanwire_channel::wsx::{DeliveryStream, Push};
+use spanwire_config::{Snapshot, WebSocketChannel};
 use spanwire_protocol::admin::ConnectionSubscription;
 use spanwire_protocol::{Codec, ConnectionId, Payload, Timestamp};
-use spanwire_pubsub::{Batch, Broker, Consumer, Gap};
+use spanwire_pubsub::{Batch, Broker, Consumer, Gap, Message};
 use spanwire_service::ServiceError;
 use spanwire_session::Delivery;
 
@@ -16,19 +18,10 @@ use crate::connections::ConnectionTable;
 
 /// Starts deliveries on live connections.
 pub(super) struct PushClients {
-    broker: Broker,
-    connections: Arc<ConnectionTable>,
-    options: Options,
-}
-
-impl PushClients {
-    pub(super) fn new(
-        broker: Broker,
-        connections: &Arc<ConnectionTable>,
-        options: Options,
-    ) -> Self {
-        Self { broker, connections: Arc::clone(connections), options }
-    }
+    pub(super) broker: Broker,
+    pub(super) connections: Arc<ConnectionTable>,
+    pub(super) options: Options,
+    pub(super) running: Arc<ArcSwap<Snapshot>>,
 }
 
 impl Clients for PushClients {
@@ -45,6 +38,12 @@ impl Clients for PushClients {
 
     fn wants_additions(&self, connection: &ConnectionId) -> bool {
         self.connections.handle(connection).is_some_and(|handle| handle.dialect().additions)
+    }
+
+    fn unsubscribes_on_close(&self, connection: &ConnectionId) -> Option<bool> {
+        let handle = self.connections.handle(connection)?;
+        let running = self.running.load();
+        running.objects().find::<WebSocketChannel>(&handle.channel().name)?.unsub_on_wsx_close
     }
 }
 
@@ -122,7 +121,11 @@ impl State {
             if let Some(gap) = self.gaps.pop() {
                 let bytes = gap.len();
                 // The batch says when it was told; a receipt by itself needs no answer.
-                return Some(Push { delivery: Delivery::Gap(gap), bytes, written: Box::new(|| {}) });
+                return Some(Push {
+                    delivery: Delivery::Gap(gap),
+                    bytes,
+                    written: Box::new(|| {}),
+                });
             }
             if let Some(batch) = self.batch.take() {
                 if let Some(push) = self.push(batch) {
@@ -142,25 +145,23 @@ impl State {
     fn push(&self, batch: Batch) -> Option<Push> {
         let key = self.attached.consumer.key();
         let positions = batch.settings.positions;
-        let encode = |delivered| envelope::delivery(delivered, key, self.codec, &self.options, positions);
-        let items: Vec<Payload> = batch.messages.iter().map(encode).collect();
-        let delivery = match (&items[..], &batch.messages[..]) {
-            ([], _) => {
+        let delivery = match &batch.messages[..] {
+            [] => {
                 Self::written(batch);
                 return None;
             }
-            ([one], [message]) if batch.settings.wrap_one != Some(true) => Delivery::One {
-                id: Arc::clone(&message.message.id),
-                ctx: envelope::ctx(message, self.codec),
-                data: one.clone(),
+            [one] if batch.settings.wrap_one != Some(true) => Delivery::One {
+                id: Arc::clone(&one.message.id),
+                ctx: reply_to(&one.message, self.codec),
+                data: envelope::delivery(one, key, self.codec, &self.options, positions),
             },
-            (items, _) => {
-                // Each item is in this codec already.
-                let array = Payload::array(self.codec, items.iter());
-                Delivery::Many(array.unwrap_or_else(|_| Payload::empty(self.codec)))
+            several => {
+                let settings = &batch.settings;
+                let data = envelope::deliveries(several, key, self.codec, &self.options, settings);
+                Delivery::Many(data)
             }
         };
-        let bytes = items.iter().map(Payload::len).sum();
+        let bytes = batch.messages.iter().map(|it| it.message.weight()).sum();
         Some(Push { delivery, bytes, written: Box::new(|| Self::written(batch)) })
     }
 
@@ -184,4 +185,12 @@ impl State {
         // An object of texts and numbers has a form in every codec.
         Payload::from_serialize(self.codec, &receipt).unwrap_or_else(|_| Payload::empty(self.codec))
     }
+}
+
+/// Where answers may be sent to, for `meta.ctx` of a single message.
+fn reply_to(message: &Message, codec: Codec) -> Option<Payload> {
+    if message.reply_to_sk.is_empty() {
+        return None;
+    }
+    Payload::from_serialize(codec, &json!({ "reply_to_sk": message.reply_to_sk })).ok()
 }

@@ -31,7 +31,11 @@ impl ServiceTopics for Made {
             if pubsub.broker.topic(&topic).is_some() {
                 return Ok(topic);
             }
-            let settings = TopicSettings { has_gd: true, is_api_sub_allowed: false, ..TopicSettings::default() };
+            let settings = TopicSettings {
+                has_gd: true,
+                is_api_sub_allowed: false,
+                ..TopicSettings::default()
+            };
             pubsub
                 .broker
                 .put_topic(id_of(&topic), &topic, settings)
@@ -49,7 +53,11 @@ impl ServiceTopics for Made {
                 ..Subscribe::default()
             };
             let internal = pubsub.broker.internal();
-            pubsub.broker.subscribe(&internal, &topic, wish).await.map_err(ServiceError::internal)?;
+            pubsub
+                .broker
+                .subscribe(&internal, &topic, wish)
+                .await
+                .map_err(ServiceError::internal)?;
             pubsub.restart_notifiers();
             Ok(topic)
         })
