@@ -317,14 +317,17 @@ impl Broker {
     pub async fn clear_topic(&self, topic: &str) -> Result<usize, PubSubError> {
         let (shared, handle) = (Arc::clone(&self.0), self.topic_handle(topic)?);
         let (told, tell) = std::sync::mpsc::sync_channel(1);
+        let name = topic.to_owned();
         let prepare = move || {
-            let changes = handle.lock().clearing();
-            Ok((changes, move || {
-                // Whoever asked may have given up.
-                let _ = told.send(shared.with(&handle, Topic::clear));
-            }))
+            if handle.lock().is_removed() {
+                return Err(PubSubError::NoSuchTopic(name));
+            }
+            // Whoever asked may have given up.
+            let _ = told.send(shared.with(&handle, Topic::clear));
+            Ok((Vec::new(), || {}))
         };
         self.0.structural(prepare).await?;
+        self.flush().await?;
         Ok(tell.try_recv().unwrap_or_default())
     }
 
@@ -388,15 +391,14 @@ impl Shared {
             return Ok(views);
         }
         let failed = |error: StoreError| PubSubError::Store(error.to_string());
-        let found = self.store.fetch(handle.id, missing.clone()).await.map_err(failed)?;
-        for (offset, stored) in missing.into_iter().zip(found) {
+        let found = self.store.fetch(handle.id, missing).await.map_err(failed)?;
+        let waiting = views.iter_mut().filter(|view| view.message.is_none());
+        for (view, stored) in waiting.zip(found) {
             let message = match stored {
                 Some(stored) => Some(stored.message().map_err(|error| failed(error.into()))?),
                 None => None,
             };
-            if let Some(view) = views.iter_mut().find(|view| view.offset == offset) {
-                view.message = message.map(Arc::new);
-            }
+            view.message = message.map(Arc::new);
         }
         views.retain(|view| view.message.is_some());
         Ok(views)
@@ -427,7 +429,7 @@ impl Shared {
         use std::sync::atomic::Ordering;
         self.closing.store(true, Ordering::Release);
         for handle in self.handles() {
-            self.with(&handle, Topic::stop);
+            self.with(&handle, Topic::stop_taking);
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.give(super::Op::Close(reply)).await?;

@@ -255,6 +255,9 @@ impl Shared {
         let (told, tell) = std::sync::mpsc::sync_channel(1);
         let prepare = move || {
             let topic = handle.lock();
+            if topic.is_removed() {
+                return Err(PubSubError::NoSuchTopic(topic.name().to_owned()));
+            }
             // Somebody may have been quicker.
             let taken = topic.subscriptions().find(|it| {
                 (one_only && !internal && it.record.endpoint == endpoint)
