@@ -25,6 +25,9 @@ struct Metadata {
     priority: Option<i64>,
     #[serde(deserialize_with = "integer")]
     expiration: Option<i64>,
+    /// In seconds whatever the unit of `expiration`, and before it.
+    #[serde(deserialize_with = "integer")]
+    expiration_seconds: Option<i64>,
     #[serde(deserialize_with = "text")]
     mime_type: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -150,6 +153,7 @@ impl Metadata {
             has_gd: self.has_gd.or(other.has_gd),
             priority: self.priority.or(other.priority),
             expiration: self.expiration.or(other.expiration),
+            expiration_seconds: self.expiration_seconds.or(other.expiration_seconds),
             mime_type: self.mime_type.or(other.mime_type),
             correl_id: self.correl_id.or(other.correl_id),
             in_reply_to: self.in_reply_to.or(other.in_reply_to),
@@ -169,7 +173,7 @@ impl Metadata {
         Publication {
             msg_id: self.msg_id,
             priority: self.priority,
-            expiration: expiration(self.expiration, options),
+            expiration: self.expiration_seconds.or_else(|| expiration(self.expiration, options)),
             has_gd: self.has_gd,
             mime_type: self.mime_type,
             correl_id: self.correl_id,

@@ -1,5 +1,6 @@
 //! The services against a broker in memory.
 
+mod context;
 mod forbidden;
 mod rest;
 mod services;
