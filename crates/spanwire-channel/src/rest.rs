@@ -97,6 +97,9 @@ pub enum Security {
         /// Shown by browsers.
         realm: String,
     },
+    /// HTTP Basic Auth with whatever credentials the host knows; the service decides what they are good for. A refusal
+    /// is 403 and says nothing more.
+    AnyBasic,
     /// A key in a header.
     ApiKey {
         /// The header's name.

@@ -63,6 +63,12 @@ pub trait Conversation: Send {
         let _ = bytes;
     }
 
+    /// Everything that was to be sent so far was written to the socket. Tells whether that makes further progress
+    /// possible.
+    fn flushed(&mut self) -> bool {
+        false
+    }
+
     /// The connection is over.
     fn handle_end(&mut self, ending: &Ending);
 }

@@ -1,6 +1,7 @@
 //! WSX sessions on WebSocket connections: one [`Session`](spanwire_session::Session) driven per connection.
 
 mod conversation;
+mod delivery;
 mod entropy;
 mod handle;
 mod mailbox;
@@ -13,6 +14,7 @@ use spanwire_session::SessionConfig;
 use crate::websocket::{OriginPolicy, SocketLimits};
 
 pub(crate) use conversation::WsxConversation;
+pub use delivery::{DeliveryStream, Push};
 pub use entropy::{SystemEntropy, correlation_id};
 pub use handle::{ConnectionHandle, Names};
 

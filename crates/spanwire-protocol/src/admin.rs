@@ -15,8 +15,8 @@ pub use change::{
     Changed, FieldChange, HistoryVerified, ObjectAction, ObjectChange, ObjectVersion, Revision,
 };
 pub use connection::{
-    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, Disconnect, Disconnected,
-    InvokeConnection, LastClose, NameSource,
+    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, ConnectionSubscription,
+    Disconnect, Disconnected, InvokeConnection, LastClose, NameSource,
 };
 pub use event::{ConnectionEvent, Event, StateEvent};
 pub use object::{ManagedObject, ObjectMeta, ObjectState};

@@ -121,6 +121,41 @@ impl Payload {
         Ok(Self { codec, bytes: object.finish().into() })
     }
 
+    /// An array of values that are encoded already, in any codec.
+    ///
+    /// # Errors
+    /// When a value has no form in this codec.
+    pub fn array<'a>(
+        codec: Codec,
+        items: impl ExactSizeIterator<Item = &'a Self>,
+    ) -> Result<Self, PayloadError> {
+        let mut out = Vec::with_capacity(64);
+        match codec {
+            Codec::Json => out.push(b'['),
+            Codec::MsgPack => {
+                let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+                // Writing into memory cannot fail.
+                drop(rmp::encode::write_array_len(&mut out, count));
+            }
+        }
+        for (number, item) in items.enumerate() {
+            if codec == Codec::Json && number > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&item.clone().into_codec(codec)?.bytes);
+        }
+        if codec == Codec::Json {
+            out.push(b']');
+        }
+        Ok(Self { codec, bytes: out.into() })
+    }
+
+    /// Takes what the caller has encoded: exactly one value in this codec. Whatever else it is goes out as it is.
+    #[must_use]
+    pub fn from_encoded(codec: Codec, bytes: Bytes) -> Self {
+        Self { codec, bytes }
+    }
+
     /// The value under one key of an object, sharing the bytes; `None` when this is no object or has no such key.
     ///
     /// A gateway takes its request apart with this, so that the request itself is never parsed.

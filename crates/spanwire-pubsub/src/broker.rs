@@ -362,6 +362,12 @@ impl Broker {
         }
     }
 
+    /// Whether it is being closed, or was.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+
     /// Waits until everything that has happened so far is on disk.
     ///
     /// # Errors

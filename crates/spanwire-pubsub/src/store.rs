@@ -3,6 +3,8 @@
 //! The broker decides, a [`MessageStore`] performs: it applies batches in the order they are given, each as a whole, and
 //! says when one is on disk. It decides nothing and knows no queues.
 
+#[cfg(feature = "store")]
+pub mod key_value;
 pub mod memory;
 
 use std::future::Future;

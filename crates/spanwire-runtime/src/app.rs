@@ -138,6 +138,7 @@ impl App {
                 "not everything ended in time"
             );
         }
+        self.host.pubsub.close().await;
         self.address_file.forget();
         tracing::info!("stopped");
     }

@@ -13,6 +13,7 @@ use spanwire_channel::rest::{Credentials, RestChannel};
 use spanwire_channel::transport::{Observer, Peer};
 use spanwire_channel::wsx::ConnectionHandle;
 use spanwire_protocol::Payload;
+use spanwire_pubsub::Broker;
 use spanwire_service::{Call, ChannelType, Origin, Ports, ServiceError};
 use spanwire_session::CallFailure;
 use spanwire_store::{Health, KeyValue, Store};
@@ -21,6 +22,7 @@ use self::peer::ClientPeer;
 use crate::connections::ConnectionTable;
 use crate::events::Events;
 use crate::hooks::Hooks;
+use crate::pubsub::PubSub;
 use crate::resolver::Resolver;
 use crate::security::{Definitions, Verdict};
 use crate::status::Statuses;
@@ -35,6 +37,7 @@ pub(crate) struct Host {
     pub(crate) resolver: Resolver,
     pub(crate) hooks: Hooks,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) pubsub: Arc<PubSub>,
     pub(crate) events: Events,
     pub(crate) statuses: Statuses,
 }
@@ -44,11 +47,12 @@ pub(crate) struct Host {
 pub(crate) struct Readiness {
     pub(crate) stopping: AtomicBool,
     store: Option<Arc<Store>>,
+    broker: Broker,
 }
 
 impl Readiness {
-    pub(crate) fn new(store: Option<Arc<Store>>) -> Self {
-        Self { stopping: AtomicBool::new(false), store }
+    pub(crate) fn new(store: Option<Arc<Store>>, broker: Broker) -> Self {
+        Self { stopping: AtomicBool::new(false), store, broker }
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -58,20 +62,23 @@ impl Readiness {
         if let Some(Health::Poisoned { why }) = self.store.as_ref().map(|store| store.health()) {
             return Err(format!("the store refuses writes: {why}"));
         }
-        Ok(())
+        self.broker.health().map_err(|why| format!("the message log refuses writes: {why}"))
     }
 }
 
 impl Host {
     fn verdict(
         &self,
-        definition: &str,
+        definition: Option<&str>,
         username: Option<&str>,
         password: &str,
         from: IpAddr,
         channel: &str,
     ) -> Verdict {
-        let verdict = self.definitions.check(definition, username, password, from);
+        let verdict = match definition {
+            Some(definition) => self.definitions.check(definition, username, password, from),
+            None => self.definitions.check_any(username.unwrap_or_default(), password, from),
+        };
         let outcome = match &verdict {
             Verdict::Accepted(_) => "accepted",
             Verdict::Refused(_) => "refused",
@@ -105,13 +112,14 @@ impl Backend for ChannelBackend {
         peer: &Peer,
         credentials: Option<Credentials>,
     ) -> BoxFuture<Result<Principal, Unauthenticated>> {
-        let (Some(definition), Some(credentials)) = (&channel.security_name, credentials) else {
+        let Some(credentials) = credentials else {
             return Box::pin(std::future::ready(Err(Unauthenticated::Wrong)));
         };
         let (username, password) = match &credentials {
             Credentials::Basic { username, password } => (Some(&**username), password),
             Credentials::ApiKey(key) => (None, key),
         };
+        let definition = channel.security_name.as_deref();
         let verdict =
             self.0.verdict(definition, username, password, peer.address.ip(), &channel.name);
         Box::pin(async move {

@@ -9,8 +9,8 @@ use spanwire_channel::websocket::{Ending, Side};
 use spanwire_channel::wsx::ConnectionHandle;
 use spanwire_channel::{clock, transport};
 use spanwire_protocol::admin::{
-    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, LastClose, NameSource,
-    UNKNOWN,
+    AddressSource, ClosedConnection, ConnectionInfo, ConnectionState, ConnectionSubscription,
+    LastClose, NameSource, UNKNOWN,
 };
 use spanwire_protocol::{CloseFrame, ConnectionId, Payload};
 use spanwire_service::{BoxFuture, ConnectionError, ConnectionFilter, Connections};
@@ -66,6 +66,8 @@ impl Closed {
 struct Entry {
     handle: ConnectionHandle,
     logged_in: bool,
+    /// What is delivered to it.
+    subscriptions: Vec<ConnectionSubscription>,
 }
 
 impl ConnectionTable {
@@ -78,7 +80,7 @@ impl ConnectionTable {
     }
 
     pub(crate) fn connected(&self, handle: &ConnectionHandle) {
-        let entry = Entry { handle: handle.clone(), logged_in: false };
+        let entry = Entry { handle: handle.clone(), logged_in: false, subscriptions: Vec::new() };
         self.write().insert(handle.id().clone(), entry);
     }
 
@@ -90,7 +92,7 @@ impl ConnectionTable {
 
     /// Forgets a connection and remembers how it ended; `None` if it is not known.
     pub(crate) fn ended(&self, id: &ConnectionId, ending: &Ending) -> Option<ClosedConnection> {
-        let Entry { handle, logged_in } = self.write().remove(id)?;
+        let Entry { handle, logged_in, .. } = self.write().remove(id)?;
         let client = handle.client();
         let closed = ClosedConnection {
             pub_client_id: id.clone(),
@@ -107,6 +109,31 @@ impl ConnectionTable {
         };
         self.history().push(closed.clone());
         Some(closed)
+    }
+
+    /// A live connection whose client is logged in.
+    pub(crate) fn handle(&self, id: &ConnectionId) -> Option<ConnectionHandle> {
+        self.find(id)
+    }
+
+    /// A subscription is delivered to a connection from now on.
+    pub(crate) fn subscribed(&self, id: &ConnectionId, subscription: ConnectionSubscription) {
+        if let Some(entry) = self.write().get_mut(id) {
+            entry.subscriptions.push(subscription);
+        }
+    }
+
+    /// A subscription is not delivered to a connection any more.
+    pub(crate) fn unsubscribed(&self, id: &ConnectionId, sub_key: &str) {
+        if let Some(entry) = self.write().get_mut(id)
+            && let Some(at) = entry.subscriptions.iter().position(|it| it.sub_key == sub_key)
+        {
+            entry.subscriptions.remove(at);
+        }
+    }
+
+    fn subscriptions(&self, id: &ConnectionId) -> Vec<ConnectionSubscription> {
+        self.read().get(id).map(|entry| entry.subscriptions.clone()).unwrap_or_default()
     }
 
     /// Every connection, logged in or not.
@@ -205,6 +232,7 @@ impl ConnectionTable {
             in_flight: u32::try_from(handle.in_flight()).unwrap_or(u32::MAX),
             outgoing_queue_bytes: handle.queue_bytes() as u64,
             last_close,
+            subscriptions: self.subscriptions(handle.id()),
             is_internal: false,
         }
     }

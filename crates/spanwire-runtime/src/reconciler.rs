@@ -266,6 +266,7 @@ impl Reconciler {
                 None => drop(running.rest.remove(&id)),
             }
         }
+        failed.extend(self.host.pubsub.apply(target, ids));
         let moves_connections = credentials.any || !web_sockets.is_empty();
         let gone = self.replace_channels(running, web_sockets);
         running.listeners.set_routes(&running.web_sockets, &running.rest);

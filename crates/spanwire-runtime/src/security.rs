@@ -53,6 +53,9 @@ pub(crate) struct CredentialChanges {
 /// them from turning that into a storm.
 const REFUSAL_DELAY: Duration = Duration::from_millis(1500);
 
+/// Stands for all definitions together where failures are counted; no definition can have this name.
+const ANY_DEFINITION: &str = "";
+
 impl Definitions {
     /// None yet. Delays begin after this many failures in a row.
     pub(crate) fn new(failures_before_delay: u32) -> Self {
@@ -170,6 +173,32 @@ impl Definitions {
             }
             _ if self.throttle.failed(key) => Verdict::Refused(REFUSAL_DELAY),
             _ => Verdict::Refused(Duration::ZERO),
+        }
+    }
+
+    /// Checks a user name and a password against every definition with that name.
+    pub(crate) fn check_any(&self, username: &str, password: &str, from: IpAddr) -> Verdict {
+        let key = self.throttle.key(ANY_DEFINITION, username, from);
+        if self.throttle.is_blocked(key) {
+            return Verdict::Throttled(REFUSAL_DELAY);
+        }
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let known: Vec<Arc<Definition>> = by_name.values().cloned().collect();
+        drop(by_name);
+        // All are compared, and both parts of each, so that time does not tell which was wrong.
+        let user = format!("u{username}");
+        let matching = known.iter().fold(None, |found, known| {
+            let own = Secret::new(format!("u{}", known.principal.username));
+            let matches = own.matches(&user) & known.password.matches(password) & known.is_active;
+            if matches { Some(known) } else { found }
+        });
+        match matching {
+            Some(known) => {
+                self.throttle.succeeded(key);
+                Verdict::Accepted(known.principal.clone())
+            }
+            None if self.throttle.failed(key) => Verdict::Refused(REFUSAL_DELAY),
+            None => Verdict::Refused(Duration::ZERO),
         }
     }
 

@@ -46,8 +46,47 @@ pub struct Settings {
     pub admin_tls_certificate: Option<PathBuf>,
     /// A PEM file with the private key of the admin listener.
     pub admin_tls_key: Option<PathBuf>,
+    /// Which release existing clients expect: `3.2`, or `3.0` with its units and counts; 3.2.
+    pub protocol: Protocol,
+    /// Publish/subscribe.
+    pub pubsub: PubSubSettings,
     /// Limits.
     pub limits: Limits,
+}
+
+/// Which release existing clients expect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// Expirations in milliseconds, `delivery_count` starting at 0 in the `compat` profile, errors in `zato_env`.
+    #[serde(rename = "3.0")]
+    V3_0,
+    /// Expirations in seconds, `delivery_count` starting at 1.
+    #[default]
+    #[serde(rename = "3.2")]
+    V3_2,
+}
+
+/// Settings of publish/subscribe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PubSubSettings {
+    /// The engine of the message log: `sled` or `redb`. One that exists has the engine it was made with.
+    pub store: MessageEngine,
+    /// A file that gets a line for each publication and each delivery; none.
+    pub audit: Option<PathBuf>,
+    /// Whether these lines have the contents of messages; no.
+    pub audit_payload: bool,
+}
+
+/// The engine of the message log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageEngine {
+    /// sled 0.34.
+    #[default]
+    Sled,
+    /// redb 4.
+    Redb,
 }
 
 /// Limits of a server (DESIGN 10).
@@ -96,6 +135,8 @@ impl Default for Settings {
             tls_key: None,
             admin_tls_certificate: None,
             admin_tls_key: None,
+            protocol: Protocol::default(),
+            pubsub: PubSubSettings::default(),
             limits: Limits::default(),
         }
     }

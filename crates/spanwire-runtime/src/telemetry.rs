@@ -55,6 +55,35 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("spanwire_calls_total", "counter", "calls of services, by service and status"),
     ("spanwire_call_seconds", "histogram", "how long calls of services took, by service"),
     ("spanwire_outgoing_queue_bytes", "gauge", "bytes that wait to be sent to WebSocket clients"),
+    ("spanwire_pubsub_published_total", "counter", "messages published"),
+    ("spanwire_pubsub_delivered_total", "counter", "messages handed over, repeats included"),
+    ("spanwire_pubsub_redelivered_total", "counter", "repeats among them"),
+    (
+        "spanwire_pubsub_expired_total",
+        "counter",
+        "messages whose time was over before they were delivered",
+    ),
+    ("spanwire_pubsub_dead_total", "counter", "messages put aside as undeliverable"),
+    (
+        "spanwire_pubsub_gaps_total",
+        "counter",
+        "messages that a subscriber did not get, by cause (expired, retention, deleted, overflow, restart, dead, gone)",
+    ),
+    ("spanwire_pubsub_depth", "gauge", "undelivered messages, by guaranteed (true, false)"),
+    ("spanwire_pubsub_bytes", "gauge", "bytes of the contents of undelivered messages"),
+    ("spanwire_pubsub_topics", "gauge", "topics"),
+    ("spanwire_pubsub_subscriptions", "gauge", "subscriptions"),
+    ("spanwire_pubsub_disk_bytes", "gauge", "what the message log takes on disk"),
+    (
+        "spanwire_pubsub_publish_seconds",
+        "histogram",
+        "how long publications took, from the call to the answer",
+    ),
+    (
+        "spanwire_pubsub_delivery_seconds",
+        "histogram",
+        "how old messages were when they were handed over",
+    ),
     ("spanwire_refusals_total", "counter", "connections and requests that were refused, by reason"),
 ];
 
@@ -77,7 +106,7 @@ impl Metrics {
     /// # Errors
     /// Only if the fixed buckets were unacceptable.
     pub fn new() -> Result<Arc<Self>, BuildError> {
-        let buckets = Matcher::Full("spanwire_call_seconds".to_owned());
+        let buckets = Matcher::Suffix("_seconds".to_owned());
         let recorder =
             PrometheusBuilder::new().set_buckets_for_metric(buckets, BUCKETS)?.build_recorder();
         for (name, kind, description) in METRICS {
@@ -107,6 +136,31 @@ impl Metrics {
     /// Counts something that happens rarely enough to be looked up by its labels.
     pub(crate) fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
         self.recorder.register_counter(&key(name, labels), &METADATA).increment(1);
+    }
+
+    /// A counter without labels.
+    pub(crate) fn counter(&self, name: &'static str) -> Counter {
+        self.recorder.register_counter(&key(name, &[]), &METADATA)
+    }
+
+    /// Sets a count that is kept elsewhere.
+    pub(crate) fn set_count(
+        &self,
+        name: &'static str,
+        labels: &[(&'static str, &str)],
+        count: u64,
+    ) {
+        self.recorder.register_counter(&key(name, labels), &METADATA).absolute(count);
+    }
+
+    /// A gauge with labels.
+    pub(crate) fn gauge(&self, name: &'static str, labels: &[(&'static str, &str)]) -> Gauge {
+        self.recorder.register_gauge(&key(name, labels), &METADATA)
+    }
+
+    /// A histogram without labels.
+    pub(crate) fn histogram(&self, name: &'static str) -> Histogram {
+        self.recorder.register_histogram(&key(name, &[]), &METADATA)
     }
 
     /// Everything in Prometheus' text format.

@@ -52,7 +52,8 @@ pub(crate) fn gateway(gateway: &WsxGateway) -> Configured {
     (Source::Gateway, Arc::new(Gateway::new(patterns)))
 }
 
-fn credentials(objects: &ObjectSet, name: &str) -> Option<Credentials> {
+/// The credentials of a definition, as they are presented to a peer.
+pub(crate) fn credentials(objects: &ObjectSet, name: &str) -> Option<Credentials> {
     let security = objects.find::<Security>(name)?;
     let password = security.password.as_ref().map(|password| password.reveal().to_owned());
     let password = Secret::new(password.unwrap_or_default());

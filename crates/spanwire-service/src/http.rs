@@ -12,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::uri::InvalidUri;
 use hyper::{Method, Request, Uri};
 use serde::Deserialize;
@@ -42,6 +43,14 @@ pub enum Credentials {
         /// The key.
         key: Secret,
     },
+}
+
+impl Credentials {
+    /// The header that presents them; `None` when they cannot be sent in one.
+    #[must_use]
+    pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        headers::authorization(self)
+    }
 }
 
 /// Where a service is, and how it is called.

@@ -30,8 +30,8 @@ use spanwire_protocol::{CorrelationId, SessionToken, Timestamp};
 pub use client::{CallError, ClientConfig, ClientInput, ClientOutput, ClientSession};
 pub use config::SessionConfig;
 pub use server::{
-    AskError, AskId, Call, CallFailure, CallId, Client, Input, Login, LoginId, Output, Phase,
-    Session,
+    AskError, AskId, Call, CallFailure, CallId, Client, Delivery, Input, Login, LoginId, Output,
+    Phase, Session,
 };
 
 /// The time something happened at, on both clocks.

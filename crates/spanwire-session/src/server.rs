@@ -34,7 +34,8 @@ use spanwire_protocol::{ClientMessage, CloseFrame, Codec, CorrelationId, ServerM
 use self::awaiting_login::{Authenticating, AwaitingLogin};
 use self::established::Established;
 pub use self::io::{
-    AskError, AskId, Call, CallFailure, CallId, Client, Input, Login, LoginId, Output, Phase,
+    AskError, AskId, Call, CallFailure, CallId, Client, Delivery, Input, Login, LoginId, Output,
+    Phase,
 };
 use crate::config::SessionConfig;
 use crate::{Entropy, Now};

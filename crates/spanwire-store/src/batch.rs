@@ -2,6 +2,7 @@
 //!
 //! It only collects; limits are checked when it is committed, so that building one cannot fail.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::StoreError;
@@ -31,7 +32,7 @@ pub struct Batch {
 
 /// One write: a value, or `None` for a delete.
 pub(crate) struct Operation {
-    pub(crate) tree: &'static str,
+    pub(crate) tree: Cow<'static, str>,
     pub(crate) key: Vec<u8>,
     pub(crate) value: Option<Vec<u8>>,
 }
@@ -45,12 +46,17 @@ impl Batch {
 
     /// Adds: `key` in `tree` gets `value`, whatever it had before. The tree comes into being.
     pub fn put(&mut self, tree: &'static str, key: &[u8], value: impl Into<Vec<u8>>) -> &mut Self {
-        self.add(tree, key, Some(value.into()))
+        self.add(Cow::Borrowed(tree), key, Some(value.into()))
+    }
+
+    /// Adds a put to a tree whose name was read from somewhere.
+    pub(crate) fn put_named(&mut self, tree: &str, key: &[u8], value: &[u8]) {
+        self.add(Cow::Owned(tree.to_owned()), key, Some(value.to_owned()));
     }
 
     /// Adds: `key` in `tree` is gone. Deleting what is not there is no error.
     pub fn delete(&mut self, tree: &'static str, key: &[u8]) -> &mut Self {
-        self.add(tree, key, None)
+        self.add(Cow::Borrowed(tree), key, None)
     }
 
     /// The number of operations.
@@ -71,6 +77,10 @@ impl Batch {
         self.bytes
     }
 
+    pub(crate) fn has_puts(&self) -> bool {
+        self.operations.iter().any(|operation| operation.value.is_some())
+    }
+
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
     }
@@ -89,7 +99,7 @@ impl Batch {
         Ok(())
     }
 
-    fn add(&mut self, tree: &'static str, key: &[u8], value: Option<Vec<u8>>) -> &mut Self {
+    fn add(&mut self, tree: Cow<'static, str>, key: &[u8], value: Option<Vec<u8>>) -> &mut Self {
         self.bytes += OPERATION_BYTES + key.len() + value.as_ref().map_or(0, Vec::len);
         self.operations.push(Operation { tree, key: key.to_vec(), value });
         self

@@ -1,4 +1,4 @@
-//! The errors of this crate: one enum for opening a store, one for using it.
+//! The errors of this crate: an enum each for opening a store, using it, exporting and importing it.
 //!
 //! Every text says what to do. None contains a stored value.
 
@@ -6,6 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::EngineKind;
 
 /// A store could not be opened.
 #[derive(Debug, Error)]
@@ -45,6 +47,20 @@ pub enum OpenError {
         dir: PathBuf,
         /// The name of the engine.
         engine: String,
+    },
+    /// The store belongs to another engine than the options chose.
+    #[error(
+        "{} was written by the storage engine {found} and {chosen} is chosen; \
+         choose {found}, or rewrite the store for {chosen} while no server uses it, \
+         or export there and import into a new folder", dir.display()
+    )]
+    WrongEngine {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// The engine that wrote it.
+        found: EngineKind,
+        /// The engine that was asked for.
+        chosen: EngineKind,
     },
     /// The store is damaged.
     #[error(
@@ -90,6 +106,18 @@ pub enum StoreError {
         /// The most bytes allowed.
         most: usize,
     },
+    /// The disk is nearly full and this batch was not written. The store is unharmed: it accepts writes
+    /// again as soon as there is room.
+    #[error(
+        "the disk of the store has {available} bytes left and this write needs {needed} with the \
+         reserve; free some space there or delete what is no longer needed"
+    )]
+    Full {
+        /// What was free, in bytes.
+        available: u64,
+        /// What must be free, in bytes: the reserve and what the write takes.
+        needed: u64,
+    },
     /// An earlier or this write did not reach the disk, and the store accepts no more.
     ///
     /// The commit that met the failure may or may not be found after a restart.
@@ -100,6 +128,18 @@ pub enum StoreError {
     Poisoned {
         /// What failed first.
         why: String,
+    },
+    /// The engine cannot do this.
+    #[error("{what}")]
+    Unsupported {
+        /// What it cannot do, and what to do instead.
+        what: &'static str,
+    },
+    /// Something else that is going on is in the way.
+    #[error("{why}; try again later")]
+    Busy {
+        /// What it is.
+        why: &'static str,
     },
     /// A stored value is not what was written.
     #[error(
@@ -123,4 +163,47 @@ pub enum StoreError {
         /// What the engine said.
         why: String,
     },
+}
+
+/// A store could not be exported.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// An entry could not be read.
+    #[error("the store could not be exported as a whole")]
+    Read(#[source] StoreError),
+    /// The export could not be written.
+    #[error("the export could not be written; check that its disk has room")]
+    Write(#[source] io::Error),
+}
+
+/// An export could not be imported; there is no store in the folder then.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// There is something in the folder already.
+    #[error("{} has a store in it; import into a new folder", dir.display())]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The export is not what was written.
+    #[error(
+        "the export is damaged at byte {place}, after {entries} entries ({reason}); \
+         nothing was imported: fetch it again, or take an earlier one"
+    )]
+    Damaged {
+        /// How many bytes were read up to there.
+        place: u64,
+        /// How many entries before it are sound.
+        entries: u64,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// The export could not be read.
+    #[error("the export could not be read")]
+    Read(#[source] io::Error),
+    /// The new store could not be written.
+    #[error("the new store could not be written")]
+    Open(#[from] OpenError),
 }

@@ -3,11 +3,14 @@
 //! For tests, and for what need not survive a restart. Commits are atomic to readers of a single value
 //! and across trees; nothing is durable, and nothing fails unless a test asks for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::{Batch, Entry, Health, KeyValue, StoreError};
+use crate::engine::is_backwards;
+use crate::{Batch, Done, Durability, Entry, Health, KeyValue, StoreError};
 
 /// An empty store that forgets everything when dropped.
 #[derive(Default)]
@@ -17,7 +20,7 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct State {
-    trees: HashMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
+    trees: HashMap<Cow<'static, str>, BTreeMap<Vec<u8>, Vec<u8>>>,
     poison: Option<String>,
 }
 
@@ -61,7 +64,45 @@ impl KeyValue for MemoryStore {
         Ok(entries.collect())
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let state = self.read();
+        let Some(tree) = state.trees.get(tree).filter(|_| !is_backwards(from, to)) else {
+            return Ok(Vec::new());
+        };
+        let entries = tree.range::<[u8], _>((from, to)).take(limit);
+        Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let state = self.read();
+        let tree = state.trees.get(tree);
+        Ok(keys.iter().map(|key| tree.and_then(|tree| tree.get(key)).cloned()).collect())
+    }
+
+    fn submit(&self, batch: Batch, _: Durability, done: Done) {
+        done(self.write_batch(batch));
+    }
+
+    fn health(&self) -> Health {
+        match &self.read().poison {
+            Some(why) => Health::Poisoned { why: why.clone() },
+            None => Health::Healthy,
+        }
+    }
+}
+
+impl MemoryStore {
+    fn write_batch(&self, batch: Batch) -> Result<(), StoreError> {
         batch.check()?;
         let mut state = self.write();
         if let Some(why) = &state.poison {
@@ -75,13 +116,6 @@ impl KeyValue for MemoryStore {
             };
         }
         Ok(())
-    }
-
-    fn health(&self) -> Health {
-        match &self.read().poison {
-            Some(why) => Health::Poisoned { why: why.clone() },
-            None => Health::Healthy,
-        }
     }
 }
 

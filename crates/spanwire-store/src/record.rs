@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Numbers are big-endian. The checksum covers key and value, so a value that turns up under another key
-//! is found too. A record and a chunk have at most [`CHUNK_BYTES`], because sled 0.34 puts larger pages
+//! is found too. Chunks are for sled only: there a record and a chunk have at most [`CHUNK_BYTES`], because sled 0.34 puts larger pages
 //! into files that it never flushes. The id of a chunked value is never used twice, which is how a reader
 //! notices that the value was replaced under its hands.
 //!
@@ -68,11 +68,21 @@ pub(crate) fn fits_inline(value: &[u8]) -> bool {
     HEADER_BYTES + value.len() <= CHUNK_BYTES
 }
 
-/// The record of a value that [fits](fits_inline).
+/// The record of a value; with sled of one that [fits](fits_inline).
 pub(crate) fn inline(key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut record = header(INLINE, key, value, value.len());
     record.extend_from_slice(value);
     record
+}
+
+/// The value of an inline record; the reason when it is not what was written.
+pub(crate) fn open_inline<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
+    let record = Record::parse(bytes)?;
+    let Place::Inline(value) = record.place else {
+        return Err("its record kind is unknown");
+    };
+    record.check(key, value)?;
+    Ok(value)
 }
 
 /// The record of a value whose chunks are stored under `id`. Batches are far below 4 GiB.

@@ -10,22 +10,27 @@
 //! - Its own periodic flush is off.
 //!
 //! In sled, a tree `user` is named `t:user`; `chunks` has the pieces of long values; `meta` has the format
-//! version, whose absence tells a store that lost its data from a new one.
+//! version, whose absence tells a store that lost its data from a new one, and the number of the last clean
+//! close.
 
-use std::collections::HashMap;
+mod changes;
+
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use sled::transaction::{ConflictableTransactionError, TransactionResult, Transactional};
-use sled::{Db, IVec, Tree};
+use sled::{Db, Tree};
 
-use crate::engine::{Engine, panic_text};
+use self::changes::Changes;
+use crate::engine::{
+    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded, shown,
+};
 use crate::record::{self, Place, Record};
-use crate::{Batch, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
+use crate::{Batch, Durability, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
 
 /// An open sled database.
 pub(crate) struct SledEngine {
@@ -34,7 +39,7 @@ pub(crate) struct SledEngine {
     file: File,
     chunks: Tree,
     /// The trees that exist. Readers only look, so that a read never creates a tree.
-    trees: RwLock<HashMap<String, Tree>>,
+    trees: RwLock<BTreeMap<String, Tree>>,
 }
 
 impl SledEngine {
@@ -75,7 +80,7 @@ impl SledEngine {
             }
             None => return Err(corrupt(dir, "its content is gone".to_owned())),
         }
-        let mut trees = HashMap::new();
+        let mut trees = BTreeMap::new();
         for name in db.tree_names() {
             if let Some(name) = std::str::from_utf8(&name).ok().and_then(|n| n.strip_prefix(PREFIX))
             {
@@ -112,37 +117,6 @@ impl SledEngine {
         let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
         trees.insert(name.to_owned(), tree.clone());
         Ok(tree)
-    }
-
-    /// Turns batches into changes: which trees take part, and what each one gets.
-    fn prepare_changes<'a>(&self, batches: &[&'a Batch]) -> Result<Changes<'a>, sled::Error> {
-        // The tree of the chunks is always the first.
-        let mut changes = Changes { trees: vec![self.chunks.clone()], list: Vec::new() };
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
-        for operation in batches.iter().flat_map(|batch| batch.operations()) {
-            let number = match numbers.get(operation.tree) {
-                Some(number) => *number,
-                None => {
-                    changes.trees.push(self.tree_to_write(operation.tree)?);
-                    let number = changes.trees.len() - 1;
-                    numbers.insert(operation.tree, number);
-                    number
-                }
-            };
-            let key = operation.key.as_slice();
-            let write = match operation.value.as_deref() {
-                None => Write::Delete,
-                Some(value) if record::fits_inline(value) => {
-                    Write::Inline(record::inline(key, value).into())
-                }
-                Some(value) => {
-                    let id = self.db.generate_id()?;
-                    Write::Chunked { id, record: record::chunked(key, value, id).into(), value }
-                }
-            };
-            changes.list.push(Change { tree: number, key, write });
-        }
-        Ok(changes)
     }
 
     /// Reads the value of a record.
@@ -194,10 +168,14 @@ impl SledEngine {
         &self,
         name: &'static str,
         tree: &Tree,
-        prefix: &[u8],
+        items: sled::Iter,
+        limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
-        for item in tree.scan_prefix(prefix) {
+        for item in items {
+            if entries.len() >= limit {
+                break;
+            }
             let (key, bytes) = item.map_err(|error| read_error(&error))?;
             let value = match self.value(&key, &bytes) {
                 Ok(value) => Some(value),
@@ -225,77 +203,88 @@ impl Engine for SledEngine {
         let Some(found) = self.existing_tree(tree) else {
             return Ok(Vec::new());
         };
-        guarded(|| self.read_all(tree, &found, prefix)).map_err(|why| StoreError::Read { why })?
+        let all = || self.read_all(tree, &found, found.scan_prefix(prefix), usize::MAX);
+        guarded(all).map_err(|why| StoreError::Read { why })?
     }
 
-    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
-        let changes = self.prepare_changes(batches).map_err(|error| error.to_string())?;
-        if changes.list.is_empty() {
-            return Ok(());
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(found) = self.existing_tree(tree) else {
+            return Ok(Vec::new());
+        };
+        let page = || self.read_all(tree, &found, found.range::<&[u8], _>((from, to)), limit);
+        guarded(page).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let Some(found) = self.existing_tree(tree) else {
+            return Ok(vec![None; keys.len()]);
+        };
+        let many = || keys.iter().map(|key| self.read(tree, &found, key)).collect();
+        guarded(many).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
+        let changes = Changes::prepare(self, batches).map_err(|error| error.to_string())?;
+        changes.apply()?;
+        match durability {
+            Durability::Forced => self.force(),
+            Durability::Lazy => Ok(()),
         }
-        let result: TransactionResult<(), ()> = changes.trees.as_slice().transaction(|trees| {
-            for change in &changes.list {
-                change.apply(trees)?;
-            }
-            Ok(())
-        });
-        result.map_err(|error| format!("the transaction failed: {error:?}"))
     }
 
     fn force(&self) -> Result<(), String> {
         self.db.flush().map_err(|error| error.to_string())?;
         self.file.sync_data().map_err(|error| error.to_string())
     }
-}
 
-/// What one transaction does.
-struct Changes<'a> {
-    trees: Vec<Tree>,
-    list: Vec<Change<'a>>,
-}
+    fn snapshots(&self) -> bool {
+        false
+    }
 
-struct Change<'a> {
-    /// Index into the trees of the transaction.
-    tree: usize,
-    key: &'a [u8],
-    write: Write<'a>,
-}
-
-enum Write<'a> {
-    Delete,
-    Inline(IVec),
-    Chunked { id: u64, record: IVec, value: &'a [u8] },
-}
-
-impl Change<'_> {
-    fn apply(
-        &self,
-        trees: &[sled::transaction::TransactionalTree],
-    ) -> Result<(), ConflictableTransactionError<()>> {
-        let (Some(tree), Some(chunks)) = (trees.get(self.tree), trees.first()) else {
-            let message = "a tree of the batch is not in its transaction".to_owned();
-            return Err(ConflictableTransactionError::Storage(sled::Error::ReportableBug(message)));
-        };
-        let previous = match &self.write {
-            Write::Delete => tree.remove(self.key)?,
-            Write::Inline(record) => tree.insert(self.key, record)?,
-            Write::Chunked { id, record, value } => {
-                let pieces = value.chunks(record::CHUNK_BYTES);
-                for (key, piece) in record::chunk_keys(*id, value.len()).zip(pieces) {
-                    chunks.insert(&key[..], piece)?;
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), VisitError> {
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut visit = || -> Result<(), VisitError> {
+            for (name, tree) in &trees {
+                for item in tree.iter() {
+                    let (key, bytes) = item.map_err(|error| read_error(&error))?;
+                    let value = self.value(&key, &bytes).map_err(|error| match error {
+                        ValueError::Engine(error) => read_error(&error),
+                        ValueError::Damaged(reason) => damaged(name, &key, reason),
+                    })?;
+                    visitor(name, &key, &value).map_err(VisitError::Stopped)?;
                 }
-                tree.insert(self.key, record)?
             }
+            Ok(())
         };
-        // The chunks of the value that was there. A damaged record has none to be found.
-        if let Some(Ok(Record { place: Place::Chunked { id, length }, .. })) =
-            previous.as_deref().map(Record::parse)
-        {
-            for key in record::chunk_keys(id, length) {
-                chunks.remove(&key[..])?;
-            }
-        }
-        Ok(())
+        guarded(&mut visit).map_err(|why| StoreError::Read { why })?
+    }
+
+    fn compact(&self) -> Result<(), CompactError> {
+        Err(CompactError::Unsupported(
+            "sled gives nothing back while it is open; rewrite the store while no server uses it",
+        ))
+    }
+
+    fn mark(&self) -> Result<u64, String> {
+        let read = || self.db.open_tree(META)?.get(MARK_KEY);
+        let found = guarded(read)?.map_err(|error: sled::Error| error.to_string())?;
+        Ok(found.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok()).unwrap_or(0))
+    }
+
+    fn set_mark(&self, mark: u64) -> Result<(), String> {
+        let write = || self.db.open_tree(META)?.insert(MARK_KEY, mark.to_string().into_bytes());
+        guarded(write)?.map_err(|error: sled::Error| error.to_string())?;
+        guarded(|| self.force())?
     }
 }
 
@@ -322,22 +311,6 @@ fn open_unlocked(config: &sled::Config) -> sled::Result<Db> {
     }
 }
 
-/// Turns a panic of sled into its text. Nothing that was being changed is used again.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_text(payload.as_ref()))
-}
-
-fn check_format(dir: &Path, found: &[u8], supported: u64) -> Result<(), OpenError> {
-    let found = std::str::from_utf8(found).ok().and_then(|text| text.parse().ok());
-    match found {
-        Some(found) if found > supported => {
-            Err(OpenError::NewerFormat { dir: dir.to_owned(), found, supported })
-        }
-        Some(_) => Ok(()),
-        None => Err(corrupt(dir, "its format version is not a number".to_owned())),
-    }
-}
-
 /// Forces sled's files and their names to disk. sled itself does neither for the small ones.
 fn sync_files(dir: &Path) -> std::io::Result<()> {
     for entry in dir.read_dir()? {
@@ -358,18 +331,8 @@ fn open_error(dir: &Path, error: sled::Error) -> OpenError {
     }
 }
 
-fn corrupt(dir: &Path, reason: String) -> OpenError {
-    OpenError::Corrupt { dir: dir.to_owned(), reason }
-}
-
 fn read_error(error: &sled::Error) -> StoreError {
     StoreError::Read { why: error.to_string() }
-}
-
-/// The start of a key, for an error.
-fn shown(key: &[u8]) -> String {
-    let start: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    if key.len() > 16 { start + "…" } else { start }
 }
 
 fn tree_name(name: &str) -> String {
@@ -380,5 +343,6 @@ const PREFIX: &str = "t:";
 const CHUNKS: &str = "chunks";
 const META: &str = "meta";
 const FORMAT_KEY: &str = "format";
+const MARK_KEY: &str = "closed";
 const LOCK_ATTEMPTS: u32 = 400;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);

@@ -2,33 +2,22 @@
 //!
 //! It adds nothing of its own to reading and writing. **Invariant:** the fields are dropped in their
 //! order — writer (finishes what is queued), engine (closes its files), folder (releases the lock).
+//! Before that the store is marked as closed, which the next open compares.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
-use crate::engine::Engine;
-use crate::folder::{FORMAT, Folder};
-use crate::sled_engine::SledEngine;
+use crate::engine::{self, Engine, corrupt, guarded, is_backwards};
+use crate::folder::Folder;
+use crate::rewrite;
+use crate::space::{self, Gate};
 use crate::writer::Writer;
-use crate::{Batch, Entry, Health, KeyValue, OpenError, StoreError};
-
-/// How a store is opened.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// The engine's cache in bytes. Default 64 MiB; 64 to 128 MiB is sensible, and the process takes up
-    /// to four times as much.
-    pub cache_bytes: u64,
-    /// How many commits may wait for the writer; a further one waits before it is queued. Default 1,024.
-    pub queue: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024 }
-    }
-}
+use crate::{
+    Batch, Compaction, Done, Durability, Entry, Health, KeyValue, OpenError, Options, StoreError,
+};
 
 /// Trees of keys and values in a folder; a commit that returned `Ok` is on the device.
 ///
@@ -36,8 +25,7 @@ impl Default for Options {
 pub struct Store {
     writer: Writer,
     engine: Arc<dyn Engine>,
-    dir: PathBuf,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Store {
@@ -59,15 +47,64 @@ impl Store {
         wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>,
     ) -> Result<Self, OpenError> {
         let mut folder = Folder::open(dir)?;
-        let engine_dir = folder.engine_dir()?;
-        let engine = SledEngine::open(&engine_dir, options.cache_bytes, FORMAT, folder.is_fresh())?;
+        folder.choose(options.engine)?;
+        let fresh = folder.is_fresh();
+        let mut inner = engine::open(options.engine, &folder.engine_dir()?, options, fresh)?;
+        check_closed(&folder, inner.as_ref())?;
         folder.finish()?;
-        let engine = wrap(Arc::new(engine));
-        let writer = Writer::start(Arc::clone(&engine), options.queue).map_err(|source| {
+        if rewrite::when_due(&mut folder, inner.as_ref(), options) {
+            inner = engine::open(options.engine, &folder.engine_dir()?, options, false)?;
+            folder.end_building()?;
+        }
+        let on_disk = dir.to_owned();
+        let available = Box::new(move || space::available(&on_disk));
+        let gate = Gate::new(available, options.reserve_bytes);
+        let engine = wrap(inner);
+        let writer = Writer::start(Arc::clone(&engine), options.queue, gate).map_err(|source| {
             OpenError::Io { action: "start the writer thread for", path: dir.to_owned(), source }
         })?;
-        Ok(Self { writer, engine, dir: dir.to_owned(), _folder: folder })
+        Ok(Self { writer, engine, folder })
     }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Ends the writer and marks the store as closed: it lost nothing if it is found with this mark.
+    fn close(&mut self) -> Result<(), String> {
+        self.writer.stop();
+        if self.health() != Health::Healthy {
+            return Ok(());
+        }
+        let mark = self.engine.mark()?.saturating_add(1);
+        self.engine.set_mark(mark)?;
+        self.folder.set_closed(mark).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Without the mark the store opens as after a crash, and what was acknowledged is there.
+        let _ = guarded(|| self.close());
+    }
+}
+
+/// Refuses a store that was closed cleanly and lost its end since then: engines take a damaged end for
+/// writes that a crash cut off. From then on the store counts as open.
+pub(crate) fn check_closed(folder: &Folder, engine: &dyn Engine) -> Result<(), OpenError> {
+    let Some(closed) = folder.closed()? else {
+        return Ok(());
+    };
+    let found = engine.mark().map_err(|why| corrupt(folder.dir(), why))?;
+    if found != closed {
+        let reason = format!("its last writes are gone: closed at mark {closed}, found {found}");
+        return Err(corrupt(folder.dir(), reason));
+    }
+    folder.remove_closed()
 }
 
 impl KeyValue for Store {
@@ -79,9 +116,48 @@ impl KeyValue for Store {
         self.engine.scan(tree, prefix)
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        batch.check()?;
-        self.writer.commit(batch)
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        if limit == 0 || is_backwards(from, to) {
+            return Ok(Vec::new());
+        }
+        self.engine.scan_range(tree, from, to, limit)
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.engine.get_many(tree, keys)
+    }
+
+    fn submit(&self, batch: Batch, durability: Durability, done: Done) {
+        match batch.check() {
+            Ok(()) => self.writer.submit(batch, durability, done),
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        space::taken(self.folder.dir()).unwrap_or(0)
+    }
+
+    fn compact(&self) -> Result<Compaction, StoreError> {
+        let before = self.disk_bytes();
+        let (sender, answer) = sync_channel(1);
+        self.writer.compact(Box::new(move |outcome| {
+            // The receiver waits below.
+            let _ = sender.send(outcome);
+        }));
+        let why = "the compaction was given up without an answer";
+        answer.recv().unwrap_or_else(|_| Err(StoreError::Poisoned { why: why.to_owned() }))?;
+        Ok(Compaction { before, after: self.disk_bytes() })
     }
 
     fn health(&self) -> Health {
@@ -92,7 +168,7 @@ impl KeyValue for Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("dir", &self.dir)
+            .field("dir", &self.folder.dir())
             .field("health", &self.health())
             .finish_non_exhaustive()
     }

@@ -2,10 +2,13 @@
 //!
 //! It tests the face only: durability, locks and formats belong to each implementation.
 
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Duration;
 
-use crate::{Batch, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError};
+use crate::{Batch, Durability, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError};
 
 /// Runs the suite; `make` gives a new empty store each time it is called.
 ///
@@ -13,15 +16,18 @@ use crate::{Batch, Health, KeyValue, MAX_BATCH_BYTES, MAX_KEY_BYTES, StoreError}
 ///
 /// When the implementation breaks a rule; the message names it.
 pub fn contract(mut make: impl FnMut() -> Box<dyn KeyValue>) {
-    let rules: [(&str, Rule); 9] = [
+    let rules: [(&str, Rule); 12] = [
         ("an empty store has nothing", an_empty_store_has_nothing),
         ("a value is read as it was written", a_value_is_read_as_it_was_written),
         ("writes replace and delete", writes_replace_and_delete),
         ("a batch spans trees, in order", a_batch_spans_trees_in_order),
         ("a scan is sorted and keeps to its prefix", a_scan_is_sorted_and_keeps_to_its_prefix),
+        ("a range is cut at its bounds and its limit", a_range_is_cut_at_its_bounds_and_its_limit),
+        ("many values come in the order asked", many_values_come_in_the_order_asked),
         ("a batch beyond a limit writes nothing", a_batch_beyond_a_limit_writes_nothing),
         ("values of every size survive", values_of_every_size_survive),
         ("concurrent commits all arrive", concurrent_commits_all_arrive),
+        ("submitted batches take effect in order", submitted_batches_take_effect_in_order),
         ("readers see whole values", readers_see_whole_values),
     ];
     for (name, rule) in rules {
@@ -105,6 +111,53 @@ fn a_scan_is_sorted_and_keeps_to_its_prefix(store: &dyn KeyValue) -> Result<(), 
     Ok(())
 }
 
+fn a_range_is_cut_at_its_bounds_and_its_limit(store: &dyn KeyValue) -> Result<(), StoreError> {
+    assert_eq!(store.scan_range("a", Unbounded, Unbounded, 9)?, [], "no such tree");
+    let mut batch = Batch::new();
+    for number in 0..100_u8 {
+        batch.put("a", &[number], vec![number; usize::from(number) * 100]);
+    }
+    batch.put("b", &[50], "another tree");
+    store.commit(batch)?;
+    let (low, high) = ([10], [20]);
+    let (low, high) = (&low[..], &high[..]);
+    let cases = [
+        (Unbounded, Unbounded, usize::MAX, 0, 100),
+        (Unbounded, Unbounded, 3, 0, 3),
+        (Unbounded, Unbounded, 0, 0, 0),
+        (Included(low), Included(high), 100, 10, 21),
+        (Included(low), Excluded(high), 100, 10, 20),
+        (Excluded(low), Included(high), 100, 11, 21),
+        (Excluded(low), Excluded(high), 4, 11, 15),
+        (Excluded(low), Unbounded, 5, 11, 16),
+        (Unbounded, Excluded(low), 50, 0, 10),
+        (Included(low), Included(low), 50, 10, 11),
+        // Backwards, or with nothing in between.
+        (Excluded(low), Excluded(low), 50, 0, 0),
+        (Included(low), Excluded(low), 50, 0, 0),
+        (Included(high), Included(low), 50, 0, 0),
+    ];
+    for (from, to, limit, first, end) in cases {
+        let expected: Vec<_> =
+            (first..end).map(|n: u8| (vec![n], vec![n; usize::from(n) * 100])).collect();
+        let found = store.scan_range("a", from, to, limit)?;
+        assert!(found == expected, "{from:?} to {to:?}, {limit}: {} entries", found.len());
+    }
+    Ok(())
+}
+
+fn many_values_come_in_the_order_asked(store: &dyn KeyValue) -> Result<(), StoreError> {
+    let keys: Vec<Vec<u8>> = [&b"c"[..], b"missing", b"a", b"c", b""].map(<[u8]>::to_vec).into();
+    assert_eq!(store.get_many("a", &keys)?, vec![None; 5], "no such tree");
+    let mut batch = Batch::new();
+    batch.put("a", b"a", "1").put("a", b"b", "2").put("a", b"c", vec![3; 10_000]);
+    store.commit(batch)?;
+    let long = Some(vec![3; 10_000]);
+    assert_eq!(store.get_many("a", &keys)?, [long.clone(), None, Some(vec![b'1']), long, None]);
+    assert_eq!(store.get_many("a", &[])?, [None; 0]);
+    Ok(())
+}
+
 fn a_batch_beyond_a_limit_writes_nothing(store: &dyn KeyValue) -> Result<(), StoreError> {
     let long_key = [7; MAX_KEY_BYTES + 1];
     let bad: [(&'static str, &[u8], usize); 4] =
@@ -161,6 +214,41 @@ fn concurrent_commits_all_arrive(store: &dyn KeyValue) -> Result<(), StoreError>
     Ok(())
 }
 
+fn submitted_batches_take_effect_in_order(store: &dyn KeyValue) -> Result<(), StoreError> {
+    let (sender, outcomes) = sync_channel(64);
+    for number in 0..50_u8 {
+        let mut batch = Batch::new();
+        batch.put("a", b"last", [number]).put("b", &[number], "");
+        let durability = if number % 7 == 3 { Durability::Forced } else { Durability::Lazy };
+        let sender = sender.clone();
+        let done = move |outcome| {
+            let sent = sender.send((number, outcome));
+            assert!(sent.is_ok(), "the test is gone");
+        };
+        store.submit(batch, durability, Box::new(done));
+    }
+    for expected in 0..50_u8 {
+        let outcome = outcomes.recv_timeout(PATIENCE);
+        assert_eq!(outcome, Ok((expected, Ok(()))), "answered in order");
+    }
+    assert_eq!(store.get("a", b"last")?, Some(vec![49]), "seen once answered, lazy or not");
+    assert_eq!(store.scan("b", b"")?.len(), 50);
+
+    let mut bad = Batch::new();
+    bad.put("a", b"", "");
+    store.submit(
+        bad,
+        Durability::Lazy,
+        Box::new(move |outcome| {
+            let sent = sender.send((255, outcome));
+            assert!(sent.is_ok(), "the test is gone");
+        }),
+    );
+    let outcome = outcomes.recv_timeout(PATIENCE);
+    assert!(matches!(outcome, Ok((255, Err(StoreError::Size { .. })))), "{outcome:?}");
+    Ok(())
+}
+
 fn readers_see_whole_values(store: &dyn KeyValue) -> Result<(), StoreError> {
     store.put("a", b"k", &[0; 20_000])?;
     let done = AtomicBool::new(false);
@@ -187,3 +275,6 @@ fn readers_see_whole_values(store: &dyn KeyValue) -> Result<(), StoreError> {
         outcome
     })
 }
+
+/// How long an answer may take on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);

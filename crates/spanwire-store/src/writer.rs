@@ -1,11 +1,16 @@
 //! The one thread that writes to an engine: group commit, and the memory of a failure.
 //!
-//! Commits wait in a bounded queue. The thread takes what is there, up to about [`GROUP_OPERATIONS`] or
-//! [`GROUP_BYTES`], applies it as one transaction, forces it to disk once and answers everybody in the
-//! group. There is no artificial delay: while one group is being forced the next one gathers.
+//! Batches wait in a bounded queue. The thread takes what is there, up to about [`GROUP_OPERATIONS`] or
+//! [`GROUP_BYTES`], applies it as one transaction and answers everybody in the group. A group with a
+//! forced batch in it is forced to disk, once; one of lazy batches only is not, until [`UNFORCED_BYTES`]
+//! have gathered. There is no artificial delay: while one group is being forced the next one gathers.
 //!
-//! It checks no limits and never reads. A group that fails poisons the writer for good: whether the data
+//! Batches for which the disk has no room (`space`) are taken out of the group and refused one by one.
+//!
+//! It checks no other limits and never reads. A group that fails poisons the writer for good: whether the data
 //! reached the disk cannot be known, and the operating system may have forgotten it.
+//!
+//! **Invariant:** every batch is answered exactly once, whatever panics.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,41 +18,61 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-use crate::engine::{Engine, panic_text};
-use crate::{Batch, Health, StoreError};
+use crate::engine::{CompactError, Engine, guarded};
+use crate::space::Gate;
+use crate::{Batch, Done, Durability, Health, StoreError};
 
-/// The handle to the writer thread. Dropping it writes what is queued, then ends the thread.
+/// The handle to the writer thread. Dropping it writes what is queued, forces it, then ends the thread.
 pub(crate) struct Writer {
     /// `None` only while dropping.
-    queue: Option<SyncSender<Commit>>,
+    queue: Option<SyncSender<Work>>,
     thread: Option<JoinHandle<()>>,
     poison: Poison,
 }
 
 impl Writer {
-    /// Starts the thread. At most `queue` commits wait; further ones block before they are queued.
-    pub(crate) fn start(engine: Arc<dyn Engine>, queue: usize) -> io::Result<Self> {
+    /// Starts the thread. At most `queue` batches wait; further ones block before they are queued.
+    pub(crate) fn start(engine: Arc<dyn Engine>, queue: usize, gate: Gate) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let poison = Poison::default();
         let of_thread = Arc::clone(&poison);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(engine.as_ref(), &receiver, &of_thread))?;
+            .spawn(move || run(engine.as_ref(), &receiver, &gate, &of_thread))?;
         Ok(Self { queue: Some(sender), thread: Some(thread), poison })
     }
 
-    /// Queues the batch and waits until it is forced to disk.
-    pub(crate) fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.enqueue(batch)?.recv().unwrap_or_else(|_| Err(self.stopped()))
+    /// Queues the batch; `done` gets the outcome, at once when the writer is poisoned.
+    pub(crate) fn submit(&self, batch: Batch, durability: Durability, done: Done) {
+        let answer = Answer { done: Some(done), poison: Arc::clone(&self.poison) };
+        if let Err(error) = refuse_poisoned(&self.poison) {
+            return answer.give(Err(error));
+        }
+        if let Some(queue) = &self.queue {
+            // A commit that cannot be queued comes back and answers as it is dropped.
+            let _ = queue.send(Work::Commit(Commit { batch, durability, answer }));
+        }
     }
 
-    /// Queues the batch; the answer comes through the receiver.
-    fn enqueue(&self, batch: Batch) -> Result<Receiver<Answer>, StoreError> {
-        refuse_poisoned(&self.poison)?;
-        let (done, answer) = sync_channel(1);
-        let queue = self.queue.as_ref().ok_or_else(|| self.stopped())?;
-        queue.send(Commit { batch, done }).map_err(|_| self.stopped())?;
-        Ok(answer)
+    /// Compacts the engine when its turn comes; `done` gets the outcome.
+    pub(crate) fn compact(&self, done: Done) {
+        let answer = Answer { done: Some(done), poison: Arc::clone(&self.poison) };
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Work::Compact(answer));
+        }
+    }
+
+    /// Waits until all that was handed in before is written, and keeps everything else waiting until the
+    /// pause is dropped.
+    pub(crate) fn pause(&self) -> Pause {
+        let (reached, wait) = sync_channel(0);
+        let (resume, resumed) = sync_channel(0);
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Work::Pause { reached, resumed });
+        }
+        // An error says that the thread is gone and writes nothing any more.
+        let _ = wait.recv();
+        Pause { _resume: resume }
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -56,16 +81,17 @@ impl Writer {
             None => Health::Healthy,
         }
     }
-
-    /// Poisons a writer whose thread is gone, which happens to no other.
-    fn stopped(&self) -> StoreError {
-        let why = self.poison.get_or_init(|| "the writer thread has stopped".to_owned());
-        StoreError::Poisoned { why: why.clone() }
-    }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Writer {
+    /// Writes what is queued, forces it and ends the thread.
+    pub(crate) fn stop(&mut self) {
         // Without a sender the thread ends once the queue is empty.
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -75,55 +101,173 @@ impl Drop for Writer {
     }
 }
 
-struct Commit {
-    batch: Batch,
-    done: SyncSender<Answer>,
+/// Nothing is written while this is there.
+pub(crate) struct Pause {
+    /// Dropped to resume.
+    _resume: SyncSender<()>,
 }
 
-type Answer = Result<(), StoreError>;
+enum Work {
+    Commit(Commit),
+    Compact(Answer),
+    Pause { reached: SyncSender<()>, resumed: Receiver<()> },
+}
+
+struct Commit {
+    batch: Batch,
+    durability: Durability,
+    answer: Answer,
+}
+
+/// Whom to tell. Dropped without a word it says that the writer has stopped, which poisons it.
+struct Answer {
+    done: Option<Done>,
+    poison: Poison,
+}
+
+impl Answer {
+    fn give(mut self, outcome: Result<(), StoreError>) {
+        if let Some(done) = self.done.take() {
+            // A caller's panic is not the writer's: the others want their answers.
+            let _ = catch_unwind(AssertUnwindSafe(|| done(outcome)));
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            let why =
+                self.poison.get_or_init(|| "the writer thread has stopped".to_owned()).clone();
+            let _ = catch_unwind(AssertUnwindSafe(|| done(Err(StoreError::Poisoned { why }))));
+        }
+    }
+}
 
 /// What failed first, for as long as the process lives.
 type Poison = Arc<OnceLock<String>>;
 
-fn run(engine: &dyn Engine, queue: &Receiver<Commit>, poison: &Poison) {
-    while let Ok(first) = queue.recv() {
-        let group = gather(first, queue);
-        let mut answer = refuse_poisoned(poison);
-        if answer.is_ok()
-            && let Err(why) = write(engine, &group)
-        {
-            let why = poison.get_or_init(|| why).clone();
-            answer = Err(StoreError::Poisoned { why });
+fn run(engine: &dyn Engine, queue: &Receiver<Work>, gate: &Gate, poison: &Poison) {
+    let mut unforced = 0;
+    let mut next = queue.recv().ok();
+    while let Some(work) = next.take() {
+        match work {
+            Work::Commit(first) => {
+                let group;
+                (group, next) = gather(first, queue);
+                commit(engine, group, gate, &mut unforced, poison);
+            }
+            Work::Compact(answer) => answer.give(compact(engine, poison)),
+            Work::Pause { reached, resumed } => {
+                // Both fail only when the one who asked is gone, which ends the pause too.
+                if reached.send(()).is_ok() {
+                    let _ = resumed.recv();
+                }
+            }
         }
-        for commit in group {
-            // Nobody waits any more where a caller's thread is gone.
-            let _ = commit.done.send(answer.clone());
-        }
+        next = next.or_else(|| queue.recv().ok());
+    }
+    if unforced > 0 && poison.get().is_none() {
+        // Nobody is left to be told; the next open finds a prefix, as after a crash.
+        let _ = step(poison, || engine.force());
     }
 }
 
-/// Takes what waits in the queue, until the group is large enough.
-fn gather(first: Commit, queue: &Receiver<Commit>) -> Vec<Commit> {
+/// Writes a group and answers everybody in it.
+fn commit(
+    engine: &dyn Engine,
+    group: Vec<Commit>,
+    gate: &Gate,
+    unforced: &mut usize,
+    poison: &Poison,
+) {
+    let (group, refused) = admit(group, gate, poison);
+    for (commit, error) in refused {
+        commit.answer.give(Err(error));
+    }
+    if group.is_empty() {
+        return;
+    }
+    let outcome = write(engine, &group, unforced, poison);
+    for commit in group {
+        commit.answer.give(outcome.clone());
+    }
+}
+
+fn compact(engine: &dyn Engine, poison: &Poison) -> Result<(), StoreError> {
+    refuse_poisoned(poison)?;
+    match guarded(|| engine.compact()).unwrap_or_else(|why| Err(CompactError::Failed(why))) {
+        Ok(()) => Ok(()),
+        Err(CompactError::Unsupported(what)) => Err(StoreError::Unsupported { what }),
+        Err(CompactError::Busy) => Err(StoreError::Busy { why: "an export is running" }),
+        // It writes too, so this is a write that failed.
+        Err(CompactError::Failed(why)) => step(poison, || Err(why)),
+    }
+}
+
+/// Takes those out of a group for which the disk has no room, or all of it from a poisoned writer.
+fn admit(
+    group: Vec<Commit>,
+    gate: &Gate,
+    poison: &Poison,
+) -> (Vec<Commit>, Vec<(Commit, StoreError)>) {
+    let mut refused = Vec::new();
+    let mut admitted = Vec::with_capacity(group.len());
+    let mut look = gate.look();
+    for commit in group {
+        match refuse_poisoned(poison).and_then(|()| look.admit(&commit.batch, commit.durability)) {
+            Ok(()) => admitted.push(commit),
+            Err(error) => refused.push((commit, error)),
+        }
+    }
+    (admitted, refused)
+}
+
+/// Takes the batches that wait in the queue, until the group is large enough or other work comes, which is
+/// handed back.
+fn gather(first: Commit, queue: &Receiver<Work>) -> (Vec<Commit>, Option<Work>) {
     let mut operations = first.batch.len();
     let mut bytes = first.batch.bytes();
     let mut group = vec![first];
     while operations < GROUP_OPERATIONS && bytes < GROUP_BYTES {
-        let Ok(next) = queue.try_recv() else { break };
-        operations += next.batch.len();
-        bytes += next.batch.bytes();
-        group.push(next);
+        match queue.try_recv() {
+            Ok(Work::Commit(next)) => {
+                operations += next.batch.len();
+                bytes += next.batch.bytes();
+                group.push(next);
+            }
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
+        }
     }
-    group
+    (group, None)
 }
 
-fn write(engine: &dyn Engine, group: &[Commit]) -> Result<(), String> {
+/// Applies a group; `unforced` counts the bytes that wait for the next force.
+fn write(
+    engine: &dyn Engine,
+    group: &[Commit],
+    unforced: &mut usize,
+    poison: &Poison,
+) -> Result<(), StoreError> {
     let batches: Vec<&Batch> = group.iter().map(|commit| &commit.batch).collect();
-    // The engine may panic on damage it finds. Nothing of it is used again after that but reads.
-    catch_unwind(AssertUnwindSafe(|| {
-        engine.apply(&batches)?;
-        engine.force()
-    }))
-    .unwrap_or_else(|payload| Err(panic_text(payload.as_ref())))
+    *unforced += batches.iter().map(|batch| batch.bytes()).sum::<usize>();
+    let forced = group.iter().any(|commit| commit.durability == Durability::Forced);
+    let durability = if forced || *unforced >= UNFORCED_BYTES {
+        *unforced = 0;
+        Durability::Forced
+    } else {
+        Durability::Lazy
+    };
+    step(poison, || engine.apply(&batches, durability))
+}
+
+/// Runs a step of the engine, whose failure poisons. It may panic on damage it finds: nothing of it is
+/// used again after that but reads.
+fn step(poison: &Poison, work: impl FnOnce() -> Result<(), String>) -> Result<(), StoreError> {
+    guarded(work)
+        .unwrap_or_else(Err)
+        .map_err(|why| StoreError::Poisoned { why: poison.get_or_init(|| why).clone() })
 }
 
 fn refuse_poisoned(poison: &Poison) -> Result<(), StoreError> {
@@ -136,8 +280,11 @@ fn refuse_poisoned(poison: &Poison) -> Result<(), StoreError> {
 /// A group is closed once it has this many operations …
 const GROUP_OPERATIONS: usize = 4096;
 
-/// … or this many bytes; the commit that crosses the line still belongs to it.
+/// … or this many bytes; the batch that crosses the line still belongs to it.
 const GROUP_BYTES: usize = 1024 * 1024;
+
+/// Lazy groups are forced once this many bytes wait, which bounds what an engine holds back in memory.
+const UNFORCED_BYTES: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

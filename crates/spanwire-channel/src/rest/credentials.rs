@@ -44,7 +44,7 @@ pub(super) fn read(security: &Security, headers: &HeaderMap) -> Option<Credentia
         Security::ApiKey { header } => {
             single(header).map(|key| Credentials::ApiKey(key.to_owned()))
         }
-        Security::Basic { .. } => {
+        Security::Basic { .. } | Security::AnyBasic => {
             let (scheme, encoded) = single(AUTHORIZATION.as_str())?.trim().split_once(' ')?;
             let decoded = STANDARD.decode(encoded.trim()).ok()?;
             let decoded = String::from_utf8(decoded).ok()?;

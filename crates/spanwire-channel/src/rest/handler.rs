@@ -148,6 +148,10 @@ fn unauthenticated(
     refused: Unauthenticated,
 ) -> Response<Body> {
     match refused {
+        // Existing clients know one refusal, whatever the reason (pubsub 1.9).
+        _ if channel.security == Security::AnyBasic => {
+            error(cid, StatusCode::FORBIDDEN, spanwire_protocol::status::NOT_ALLOWED)
+        }
         Unauthenticated::Throttled => {
             let mut answer = error(cid, StatusCode::TOO_MANY_REQUESTS, "Too many failed logins");
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));

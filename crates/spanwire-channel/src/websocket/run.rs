@@ -87,10 +87,14 @@ impl Driver {
                 progressed |= self.take_actions(conversation);
             }
             let had_room = self.has_room();
-            if let Err(error) = self.write(cx) {
-                return Poll::Ready(
-                    self.closing.take().unwrap_or_else(|| Ending::lost(Some(&error))),
-                );
+            match self.write(cx) {
+                Ok(true) => progressed |= conversation.flushed(),
+                Ok(false) => {}
+                Err(error) => {
+                    return Poll::Ready(
+                        self.closing.take().unwrap_or_else(|| Ending::lost(Some(&error))),
+                    );
+                }
             }
             // Room in the queue may be what reading and results waited for.
             progressed |= !had_room && self.has_room();
@@ -219,8 +223,8 @@ impl Driver {
         self.stalled = Some(Box::pin(tokio::time::sleep(self.limits.close_timeout)));
     }
 
-    /// Hands everything queued to the socket, and flushes once.
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), tungstenite::Error> {
+    /// Hands everything queued to the socket, and flushes once; tells whether everything was written by that.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, tungstenite::Error> {
         self.hand_over(cx)?;
         if self.needs_flush
             && self.outgoing.is_empty()
@@ -231,8 +235,9 @@ impl Driver {
             if self.closing.is_none() {
                 self.stalled = None;
             }
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Hands queued messages to the socket, which writes them when it has many or is flushed.

@@ -10,11 +10,12 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use spanwire_protocol::{ClientMessage, Codec, DecodeError, Payload};
 use spanwire_session::{
-    AskError, AskId, Call, CallFailure, CallId, Input, LoginId, Now, Output, Session,
+    AskError, AskId, Call, CallFailure, CallId, Input, LoginId, Now, Output, Phase, Session,
 };
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use super::delivery::Deliveries;
 use super::handle::ConnectionHandle;
 use super::mailbox::Command;
 use crate::backend::{BoxFuture, Principal, Traffic, WsxPeer};
@@ -26,6 +27,9 @@ const KEEP_ALIVE: &[u8] = b"zato-keep-alive-ping";
 
 /// How many results one turn takes before the socket gets its turn.
 const RESULTS_PER_TURN: usize = 64;
+
+/// How many deliveries.
+const DELIVERIES_PER_TURN: usize = 64;
 
 type CallResult = Result<Payload, CallFailure>;
 
@@ -39,6 +43,7 @@ pub(crate) struct WsxConversation {
     calls: FuturesUnordered<BoxFuture<(CallId, CallResult)>>,
     asks: HashMap<AskId, oneshot::Sender<Result<Payload, AskError>>>,
     asked: u64,
+    deliveries: Deliveries,
     timer: Pin<Box<Sleep>>,
     timer_at: Instant,
     action: Option<Action>,
@@ -61,6 +66,7 @@ impl WsxConversation {
             calls: FuturesUnordered::new(),
             asks: HashMap::new(),
             asked: 0,
+            deliveries: Deliveries::default(),
             timer: Box::pin(tokio::time::sleep_until(timer_at.into())),
             timer_at,
             action: None,
@@ -123,6 +129,7 @@ impl WsxConversation {
                 self.give(Input::Ask { ask, data, timeout });
             }
             Command::Tell(data) => self.give(Input::Tell(data)),
+            Command::Push(stream) => self.deliveries.add(stream),
             Command::Disconnect(frame) => self.give(Input::Disconnect(frame)),
             Command::Drain(until) => self.give(Input::Drain(until)),
             Command::Reconfigure(channel) => {
@@ -175,6 +182,21 @@ impl WsxConversation {
         any
     }
 
+    fn poll_deliveries(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        for _ in 0..DELIVERIES_PER_TURN {
+            // What a session that is over would not send must not count as written.
+            if !matches!(self.session.phase(), Phase::Established | Phase::Draining) {
+                return any;
+            }
+            let Some(delivery) = self.deliveries.poll_next(cx) else { return any };
+            self.give(Input::Deliver(delivery));
+            any = true;
+        }
+        cx.waker().wake_by_ref();
+        any
+    }
+
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.session.poll_timeout() else { return false };
         if at != self.timer_at {
@@ -206,6 +228,7 @@ impl WsxConversation {
             }
             if room {
                 progressed |= self.poll_calls(cx);
+                progressed |= self.poll_deliveries(cx);
             }
             progressed |= self.poll_timer(cx);
             if !progressed {
@@ -270,8 +293,13 @@ impl Conversation for WsxConversation {
         self.handle.set_queue_bytes(bytes);
     }
 
+    fn flushed(&mut self) -> bool {
+        self.deliveries.written()
+    }
+
     fn handle_end(&mut self, ending: &Ending) {
         self.handle.mailbox().close();
+        self.deliveries.clear();
         self.asks.clear();
         self.calls.clear();
         self.peer.moved(std::mem::take(&mut self.traffic));

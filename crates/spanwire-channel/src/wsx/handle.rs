@@ -13,6 +13,7 @@ use spanwire_session::{AskError, Client};
 use tokio::sync::oneshot;
 
 use super::WsxChannel;
+use super::delivery::DeliveryStream;
 use super::mailbox::{Command, Mailbox, Rejected};
 use crate::backend::Principal;
 use crate::clock;
@@ -233,6 +234,13 @@ impl ConnectionHandle {
     #[must_use]
     pub fn tell(&self, data: Payload) -> bool {
         self.put(Command::Tell(data)).is_ok()
+    }
+
+    /// Pushes what a subscription has to the client from now on; tells whether the connection is there to do so. The
+    /// stream is dropped with the connection.
+    #[must_use]
+    pub fn push(&self, stream: DeliveryStream) -> bool {
+        self.put(Command::Push(stream)).is_ok()
     }
 
     /// Closes the connection with this frame.

@@ -11,11 +11,13 @@ use spanwire_session::AskError;
 use tokio::sync::oneshot;
 
 use super::WsxChannel;
+use super::delivery::DeliveryStream;
 
 /// One wish.
 pub(super) enum Command {
     Ask { data: Payload, timeout: Duration, answer: oneshot::Sender<Result<Payload, AskError>> },
     Tell(Payload),
+    Push(DeliveryStream),
     Disconnect(CloseFrame),
     Drain(Instant),
     Reconfigure(Arc<WsxChannel>),
@@ -26,7 +28,7 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Ask { data, .. } | Self::Tell(data) => data.len().max(1),
-            Self::Disconnect(_) | Self::Drain(_) | Self::Reconfigure(_) => 0,
+            Self::Push(_) | Self::Disconnect(_) | Self::Drain(_) | Self::Reconfigure(_) => 0,
         }
     }
 }

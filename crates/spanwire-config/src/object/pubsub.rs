@@ -121,6 +121,8 @@ pub struct PubSubSubscription {
     /// The pause after another error.
     #[serde(with = "time")]
     pub wait_non_sock_err: Duration,
+    /// Whether a message that fails holds the others of its queue up.
+    pub delivery_err_should_block: bool,
     /// Whether the subscription ends with the connection of its client.
     pub unsub_on_wsx_close: bool,
     /// Words by which objects are grouped, such as for `--prune`.

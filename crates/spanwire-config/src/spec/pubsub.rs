@@ -213,6 +213,12 @@ const SUBSCRIPTION_DELIVERY: &[FieldSpec] = &[
     FieldSpec::new("wait_non_sock_err", PAUSE, "The pause after another error, in seconds.")
         .or(Fallback::Integer(3)),
     FieldSpec::new(
+        "delivery_err_should_block",
+        ValueType::Bool,
+        "Whether a message that fails holds the others of its queue up.",
+    )
+    .or(Fallback::Bool(true)),
+    FieldSpec::new(
         "unsub_on_wsx_close",
         ValueType::Bool,
         "Whether the subscription ends with the connection of its client.",
@@ -235,7 +241,6 @@ const SUBSCRIPTION_LEGACY: &[FieldSpec] = &[
     FieldSpec::ignored("is_staging_enabled", "Unused."),
     FieldSpec::ignored("delivery_data_format", "Unused."),
     FieldSpec::ignored("delivery_max_size", "Unused."),
-    FieldSpec::ignored("delivery_err_should_block", "Unused: a failing batch always blocks."),
     FieldSpec::ignored("delivery_endpoint", "Unused."),
     FieldSpec::ignored("deliver_by", "Unused."),
     FieldSpec::ignored("hook_service_id", "Unused: hooks are per topic."),

@@ -61,8 +61,27 @@ pub struct ConnectionInfo {
     /// How the last connection of the same `ext_client_id` ended, as far as it is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_close: Option<LastClose>,
+    /// The subscriptions that are delivered to it. One may be older than the connection: its client resumed it.
+    #[serde(default)]
+    pub subscriptions: Vec<ConnectionSubscription>,
     /// Whether it belongs to the platform itself.
     pub is_internal: bool,
+}
+
+/// A subscription of a connection (outconn-and-platform 3.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConnectionSubscription {
+    /// When it was made.
+    pub creation_time: Timestamp,
+    /// The id of the client that made it.
+    pub ext_client_id: String,
+    /// Its key, without the secret.
+    pub sub_key: String,
+    /// The topic.
+    pub topic_name: String,
+    /// The pattern that allowed it.
+    pub sub_pattern_matched: String,
 }
 
 /// Where a live connection stands.

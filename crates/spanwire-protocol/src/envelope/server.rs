@@ -28,6 +28,8 @@ pub enum MsgType {
     Request,
     /// A publish/subscribe delivery.
     Delivery,
+    /// Messages of a subscription that the client will not get; only for clients that asked for positions.
+    Gap,
 }
 
 impl MsgType {
@@ -41,6 +43,7 @@ impl MsgType {
             Self::MessageError => "zwsx.merr",
             Self::Request => "zwsx.rqc",
             Self::Delivery => "zwsx.psrq",
+            Self::Gap => "spanwire.psgap",
         }
     }
 
@@ -52,6 +55,7 @@ impl MsgType {
             Self::MessageError,
             Self::Request,
             Self::Delivery,
+            Self::Gap,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)
@@ -170,6 +174,20 @@ impl<'a> ServerMessage<'a> {
     #[must_use]
     pub fn request(id: &'a CorrelationId, now: Timestamp, data: Payload) -> Self {
         Self::new(MsgType::Request, id.as_str(), now, data)
+    }
+
+    /// Messages of a subscription: an object, or an array of them (wsx-protocol 5.5).
+    #[must_use]
+    pub fn delivery(id: &'a str, now: Timestamp, ctx: Option<Payload>, data: Payload) -> Self {
+        let mut message = Self::new(MsgType::Delivery, id, now, data);
+        message.ctx = ctx;
+        message
+    }
+
+    /// A receipt for messages that the client will not get.
+    #[must_use]
+    pub fn gap(id: &'a CorrelationId, now: Timestamp, data: Payload) -> Self {
+        Self::new(MsgType::Gap, id.as_str(), now, data)
     }
 
     /// Reads a message, as a client does.

@@ -251,6 +251,22 @@ impl Committer {
         self.lazy_at = None;
         let mut batch = std::mem::take(&mut self.kept);
         self.collect(&mut batch);
+        // A million deletes need not be one batch.
+        while batch.len() > LAZY_BATCH {
+            let rest = batch.split_off(LAZY_BATCH);
+            let part = std::mem::replace(&mut batch, rest);
+            self.commit(part, Vec::new(), Durability::Lazy).await?;
+        }
+        self.commit(batch, changes, durability).await
+    }
+
+    /// Stores what nobody waits for together with what somebody does.
+    async fn commit(
+        &mut self,
+        mut batch: Vec<Change>,
+        changes: Vec<Change>,
+        durability: Durability,
+    ) -> Result<(), PubSubError> {
         let lazy = batch.len();
         batch.extend(changes);
         if batch.is_empty() && durability == Durability::Lazy {
@@ -317,5 +333,7 @@ enum Wake {
 const GROUP: usize = 4096;
 /// … or this many bytes.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// How many changes that nobody waits for are stored at once.
+const LAZY_BATCH: usize = 20_000;
 /// What nobody waits for is on disk after this time at the latest.
 const FORCE_AFTER: std::time::Duration = std::time::Duration::from_secs(1);

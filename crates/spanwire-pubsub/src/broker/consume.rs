@@ -272,6 +272,14 @@ impl Consumer {
         self.handle.lock().name().to_owned()
     }
 
+    /// The subscription, as it stands; `None` when it is over, or somebody else's.
+    #[must_use]
+    pub fn info(&self) -> Option<super::SubscriptionInfo> {
+        let topic = self.handle.lock();
+        let subscription = topic.subscription(self.id).filter(|it| it.is_held_by(self.holder))?;
+        Some(self.shared.subscription_info(&topic, subscription))
+    }
+
     /// The next messages, as soon as there are any.
     ///
     /// # Errors

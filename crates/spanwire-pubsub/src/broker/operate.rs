@@ -348,7 +348,11 @@ impl Broker {
 }
 
 impl Shared {
-    fn subscription_info(&self, topic: &Topic, subscription: &Subscription) -> SubscriptionInfo {
+    pub(super) fn subscription_info(
+        &self,
+        topic: &Topic,
+        subscription: &Subscription,
+    ) -> SubscriptionInfo {
         let record = &subscription.record;
         let endpoint = self.endpoints.load().by_id(record.endpoint).map(|it| it.name().to_string());
         SubscriptionInfo {

@@ -4,6 +4,8 @@
 //! 01  header  message
 //! ```
 //!
+//! A long message is kept apart: `02  header` stands for it where it is looked for.
+//!
 //! Header and message are MessagePack arrays. The header is what the index of a topic needs, so that a start reads no
 //! contents. Checksums are the store's.
 
@@ -72,6 +74,21 @@ impl StoredMessage {
         &self.0
     }
 
+    /// The message without itself: what a start needs to read.
+    pub(crate) fn header_alone(&self) -> Vec<u8> {
+        let length = self.split().map_or(self.0.len(), |(_, rest)| self.0.len() - rest.len());
+        let mut header = self.0.get(..length).unwrap_or_default().to_vec();
+        if let Some(version) = header.first_mut() {
+            *version = HEADER_ALONE;
+        }
+        header
+    }
+
+    /// Whether these are the bytes of a header whose message is elsewhere.
+    pub(crate) fn is_header_alone(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&HEADER_ALONE)
+    }
+
     /// Reads the header alone.
     ///
     /// # Errors
@@ -93,7 +110,7 @@ impl StoredMessage {
 
     fn split(&self) -> Result<(Header, &[u8]), DecodeError> {
         let rest = match self.0.split_first() {
-            Some((&VERSION, rest)) => rest,
+            Some((&(VERSION | HEADER_ALONE), rest)) => rest,
             Some((version, _)) => return Err(DecodeError(format!("its version is {version}"))),
             None => return Err(DecodeError("it is empty".to_owned())),
         };
@@ -202,6 +219,7 @@ impl Body {
 }
 
 const VERSION: u8 = 1;
+const HEADER_ALONE: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -256,6 +274,6 @@ mod tests {
             let cut = StoredMessage::from_bytes(stored.as_bytes().slice(..length));
             assert!(cut.message().is_err(), "{length}");
         }
-        assert!(StoredMessage::from_bytes(vec![2, 0].into()).header().is_err());
+        assert!(StoredMessage::from_bytes(vec![3, 0].into()).header().is_err());
     }
 }

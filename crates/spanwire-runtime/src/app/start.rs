@@ -13,7 +13,7 @@ use spanwire_config::{
 use spanwire_crypto::{KeyRing, Secret};
 use spanwire_protocol::Timestamp;
 use spanwire_service::{Connections, Ports, Registry};
-use spanwire_store::{KeyValue, MemoryStore};
+use spanwire_store::{KeyValue, MemoryStore, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +26,7 @@ use crate::demo;
 use crate::error::StartError;
 use crate::events::Events;
 use crate::hooks::Hooks;
+use crate::pubsub::{self, PubSub};
 use crate::reconciler::{Listeners, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
 use crate::security::Definitions;
@@ -50,7 +51,16 @@ pub(super) async fn start(builder: AppBuilder) -> Result<App, StartError> {
         requests: TaskTracker::new(),
         connections: TaskTracker::new(),
     };
-    let host = host(&settings.settings, registry, dns, data.as_ref())?;
+    let parts = Parts {
+        settings: settings.settings.clone(),
+        registry,
+        dns,
+        store: data.as_ref().map(|data| Arc::clone(&data.store)),
+        folder: data.as_ref().map(|data| data.path().to_owned()),
+    };
+    // Reads the message log, which takes time with many messages.
+    let host =
+        tokio::task::spawn_blocking(move || parts.host()).await.map_err(StartError::data)??;
     let listeners = Listeners::bind(Arc::clone(&host), &settings.settings, tasks.clone())?;
     let reconciler = Reconciler::new(Arc::clone(&host), settings.settings.clone(), listeners);
     let reconciler = Arc::new(reconciler);
@@ -259,29 +269,44 @@ fn refused(error: EditError) -> StartError {
     }
 }
 
-fn host(
-    settings: &Settings,
+/// What everything that runs is made of.
+struct Parts {
+    settings: Settings,
     registry: Registry,
     dns: Arc<dyn ReverseDns>,
-    data: Option<&DataFolder>,
-) -> Result<Arc<Host>, StartError> {
-    let metrics = Metrics::new().map_err(StartError::data)?;
-    let connections = Arc::new(ConnectionTable::new(&settings.name));
-    let ports = Ports::new(Arc::new(registry))
-        .with_connections(Arc::clone(&connections) as Arc<dyn Connections>)
-        .with_observer(Arc::new(Calls(Arc::clone(&metrics))));
-    let events = Events::new();
-    Ok(Arc::new(Host {
-        hooks: Hooks::new(ports.clone()),
-        ports,
-        connections,
-        definitions: Arc::new(Definitions::new(settings.limits.failed_logins)),
-        metrics,
-        resolver: Resolver::start(dns),
-        readiness: Arc::new(Readiness::new(data.map(|data| Arc::clone(&data.store)))),
-        statuses: Statuses::new(events.clone()),
-        events,
-    }))
+    store: Option<Arc<Store>>,
+    folder: Option<PathBuf>,
+}
+
+impl Parts {
+    fn host(self) -> Result<Arc<Host>, StartError> {
+        let Self { settings, registry, dns, store, folder } = self;
+        let metrics = Metrics::new().map_err(StartError::data)?;
+        let connections = Arc::new(ConnectionTable::new(&settings.name));
+        let ports = Ports::new(Arc::new(registry))
+            .with_connections(Arc::clone(&connections) as Arc<dyn Connections>)
+            .with_observer(Arc::new(Calls(Arc::clone(&metrics))));
+        let events = Events::new();
+        let pubsub = PubSub::open(&pubsub::Opening {
+            folder: folder.as_deref(),
+            settings: &settings,
+            ports: &ports,
+            connections: &connections,
+            metrics: &metrics,
+        })?;
+        Ok(Arc::new(Host {
+            hooks: Hooks::new(ports.clone()),
+            ports,
+            connections,
+            definitions: Arc::new(Definitions::new(settings.limits.failed_logins)),
+            metrics,
+            resolver: Resolver::start(dns),
+            readiness: Arc::new(Readiness::new(store, pubsub.broker.clone())),
+            pubsub,
+            statuses: Statuses::new(events.clone()),
+            events,
+        }))
+    }
 }
 
 fn take(

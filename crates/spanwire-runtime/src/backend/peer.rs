@@ -88,7 +88,8 @@ impl WsxPeer for ClientPeer {
             return Box::pin(std::future::ready(Some(Principal::anonymous())));
         };
         let from = self.connection.peer().address.ip();
-        let verdict = self.host.verdict(definition, Some(&username), &secret, from, &channel.name);
+        let verdict =
+            self.host.verdict(Some(&**definition), Some(&username), &secret, from, &channel.name);
         Box::pin(async move {
             match verdict {
                 Verdict::Accepted(principal) => Some(principal),

@@ -37,6 +37,8 @@ pub(crate) struct Listeners {
     own: HashMap<Place, OpenListener<ChannelServer>>,
     accepting: bool,
     refuses_upgrades: bool,
+    /// REST channels that are no managed objects.
+    built_in: Vec<Arc<RestChannel>>,
 }
 
 /// What connections and requests run as.
@@ -173,6 +175,7 @@ impl Listeners {
             own: HashMap::new(),
             accepting: false,
             refuses_upgrades: false,
+            built_in: built_in(settings)?,
         })
     }
 
@@ -368,7 +371,8 @@ impl Listeners {
             by_place.entry(&placed.place).or_default().push(Arc::clone(&placed.channel));
         }
         let shared = by_place.remove(&Place::Main).unwrap_or_default();
-        self.main.app.set_routes(Routes::shared(shared, rest.values().map(Arc::clone)));
+        let rest = rest.values().chain(&self.built_in).map(Arc::clone);
+        self.main.app.set_routes(Routes::shared(shared, rest));
         self.own.retain(|place, listener| match by_place.remove(place) {
             Some(channels) => {
                 listener.app.set_routes(Routes::wsx_only(channels));
@@ -475,6 +479,11 @@ impl Listeners {
         let wanted = listener_settings(settings, tls, &self.host, &self.admin_limits)?;
         Ok(ListenerSettings { proxy_protocol: false, ..wanted })
     }
+}
+
+/// REST channels that are no managed objects.
+fn built_in(settings: &Settings) -> Result<Vec<Arc<RestChannel>>, StartError> {
+    crate::pubsub::channels(settings).map_err(StartError::data)
 }
 
 fn listener_settings(

@@ -10,7 +10,7 @@ use spanwire_protocol::admin::SettingOrigin;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{LogFormat, Profile, Settings};
+use super::{LogFormat, Profile, PubSubSettings, Settings};
 
 /// What arguments say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,6 +137,7 @@ pub(crate) fn known_keys() -> BTreeMap<String, Value> {
         tls_key: Some("".into()),
         admin_tls_certificate: Some("".into()),
         admin_tls_key: Some("".into()),
+        pubsub: PubSubSettings { audit: Some("".into()), ..PubSubSettings::default() },
         ..Settings::default()
     };
     flat(&filled)

@@ -18,7 +18,15 @@ pub struct Setting {
 }
 
 /// Keys that take a restart: they name the server, decide which defaults hold, or belong to what is set up once.
-const AFTER_RESTART: [&str; 3] = ["name", "profile", "log_format"];
+const AFTER_RESTART: [&str; 7] = [
+    "name",
+    "profile",
+    "log_format",
+    "protocol",
+    "pubsub.store",
+    "pubsub.audit",
+    "pubsub.audit_payload",
+];
 
 /// All settings, by key.
 #[must_use]
@@ -26,7 +34,9 @@ pub fn reference() -> Vec<Setting> {
     let keys = known_keys().into_iter().map(|(key, value)| {
         let meaning =
             MEANINGS.iter().find(|(known, _)| *known == key).map_or("", |(_, meaning)| meaning);
-        let optional = key == "profile" || key.ends_with("_certificate") || key.ends_with("_key");
+        let optional = matches!(key.as_str(), "profile" | "pubsub.audit")
+            || key.ends_with("_certificate")
+            || key.ends_with("_key");
         let default = if optional { String::new() } else { value.to_string() };
         let variable = super::load::variable(&key);
         let reloadable = !AFTER_RESTART.contains(&key.as_str());
@@ -44,6 +54,16 @@ const MEANINGS: &[(&str, &str)] = &[
         "`dev`, `production` or `compat`; by default `dev` if every listener is on loopback, else `production`",
     ),
     ("log_format", "`text` or `json`"),
+    (
+        "protocol",
+        "which release existing clients expect: `3.2`, or `3.0` with its units, counts and error bodies",
+    ),
+    (
+        "pubsub.store",
+        "engine of the message log, `sled` or `redb`; an existing log keeps the engine it was made with",
+    ),
+    ("pubsub.audit", "file that gets a line for each publication and each delivery"),
+    ("pubsub.audit_payload", "whether these lines have the contents of messages"),
     ("drain_timeout", "how long a stop may take, from SIGTERM to exit"),
     ("trusted_proxies", "addresses and networks whose forwarding and PROXY headers are believed"),
     (

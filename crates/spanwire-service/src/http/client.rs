@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -60,18 +60,29 @@ impl HttpClient {
         Ok(Self { client })
     }
 
-    /// Sends a request and reads the whole answer, up to the limit of a message.
     pub(super) async fn send(
         &self,
         request: Request<Bytes>,
     ) -> Result<(StatusCode, Bytes), ServiceError> {
+        let answer = self.exchange(request).await?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
+    /// Sends a request and reads the whole answer, up to the limit of a message. Whatever the answer is, it is `Ok`.
+    ///
+    /// # Errors
+    /// 503 when there is no connection, 502 when the answer cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection; the request may have been received.
+    pub async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ServiceError> {
         let answer = self.client.request(request.map(Full::new)).await.map_err(|error| {
             if error.is_connect() { unavailable(error) } else { bad_gateway().with_source(error) }
         })?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), DEFAULT_MAX_MESSAGE_SIZE);
+        let (parts, body) = answer.into_parts();
+        let body = Limited::new(body, DEFAULT_MAX_MESSAGE_SIZE);
         let body = body.collect().await.map_err(|e| bad_gateway().with_source(e))?;
-        Ok((status, body.to_bytes()))
+        Ok(Response::from_parts(parts, body.to_bytes()))
     }
 }
 

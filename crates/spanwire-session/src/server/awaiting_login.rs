@@ -37,7 +37,8 @@ impl AwaitingLogin {
             | Input::Pong
             | Input::LoginDecided { .. }
             | Input::Completed { .. }
-            | Input::Tell(_) => State::AwaitingLogin(self),
+            | Input::Tell(_)
+            | Input::Deliver(_) => State::AwaitingLogin(self),
         }
     }
 }
@@ -72,7 +73,8 @@ impl Authenticating {
             | Input::Pong
             | Input::LoginDecided { .. }
             | Input::Completed { .. }
-            | Input::Tell(_) => State::Authenticating(self),
+            | Input::Tell(_)
+            | Input::Deliver(_) => State::Authenticating(self),
         }
     }
 }

@@ -9,7 +9,7 @@ use spanwire_protocol::{
 };
 
 use super::calls::Calls;
-use super::io::{AskError, AskId, Input, LoginId, Output};
+use super::io::{AskError, AskId, Delivery, Input, LoginId, Output};
 use super::{Common, State};
 use crate::{Now, SessionConfig};
 
@@ -105,6 +105,7 @@ impl Established {
                 let cid = common.correlation_id();
                 send_request(common, &cid, now, data);
             }
+            Input::Deliver(delivery) => deliver(common, now, delivery),
             Input::Disconnect(frame) => return self.close(common, frame),
             Input::Drain(until) => self.draining = Some(until),
         }
@@ -269,6 +270,28 @@ fn send_request(common: &mut Common, cid: &CorrelationId, now: Now, data: Payloa
     let data = data.into_codec(common.codec).unwrap_or_else(|_| Payload::empty(common.codec));
     let data = if data.is_null() { Payload::empty(common.codec) } else { data };
     common.send(&ServerMessage::request(cid, now.timestamp, data));
+}
+
+fn deliver(common: &mut Common, now: Now, delivery: Delivery) {
+    let data = match &delivery {
+        Delivery::One { data, .. } | Delivery::Many(data) | Delivery::Gap(data) => data.clone(),
+    };
+    // What has no form in the client's codec is sent as `{}`, as a request is.
+    let data = data.into_codec(common.codec).unwrap_or_else(|_| Payload::empty(common.codec));
+    let moment = now.timestamp;
+    match delivery {
+        Delivery::One { id, ctx, .. } => {
+            common.send(&ServerMessage::delivery(&id, moment, ctx, data));
+        }
+        Delivery::Many(_) => {
+            let cid = common.correlation_id();
+            common.send(&ServerMessage::delivery(cid.as_str(), moment, None, data));
+        }
+        Delivery::Gap(_) => {
+            let cid = common.correlation_id();
+            common.send(&ServerMessage::gap(&cid, moment, data));
+        }
+    }
 }
 
 /// Takes `X` out of `{"response": X}`; other shapes are handed on as they are (wsx-protocol 4.6).

@@ -1,6 +1,7 @@
 //! What goes into a server session and what comes out of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub enum Input<'a> {
     },
     /// Somebody wants the client to know something and waits for no answer.
     Tell(Payload),
+    /// Messages of a subscription, for the client to have.
+    Deliver(Delivery),
     /// Somebody wants the connection closed.
     Disconnect(CloseFrame),
     /// The server stops: finish what runs, then close with 1001, at the latest at this moment.
@@ -76,6 +79,24 @@ pub enum Output {
     },
     /// Send a close frame; no further output comes. Calls that still run are to be cancelled.
     Close(CloseFrame),
+}
+
+/// Messages of a subscription, or a receipt for those that will not come.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// One message; the id of the message becomes that of the envelope.
+    One {
+        /// The id of the message.
+        id: Arc<str>,
+        /// `meta.ctx`.
+        ctx: Option<Payload>,
+        /// The message.
+        data: Payload,
+    },
+    /// Several messages, as an array.
+    Many(Payload),
+    /// A receipt.
+    Gap(Payload),
 }
 
 /// Where a conversation stands.

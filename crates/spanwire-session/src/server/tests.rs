@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use spanwire_protocol::{Action, DecodeError, MessageId, Payload, SessionToken, Status, Timestamp};
+use spanwire_protocol::{
+    Action, DecodeError, MessageId, MsgType, Payload, SessionToken, Status, Timestamp,
+};
 
 use super::*;
 
@@ -84,6 +86,7 @@ fn describe(output: &Output) -> String {
             match message.in_reply_to {
                 Some(id) => format!("reply {status} {}", id.to_text().unwrap()),
                 None if status > 0 => format!("error {status}"),
+                None if message.msg_type == Some(MsgType::Delivery) => "delivery".into(),
                 None => "request".into(),
             }
         }
@@ -140,7 +143,7 @@ fn every_phase_and_input() {
         message.id = None;
         Input::Message(message)
     };
-    let rows: [(&str, Make, [&str; 5]); 17] = [
+    let rows: [(&str, Make, [&str; 5]); 18] = [
         (
             "login",
             |_| Input::Message(login("s")),
@@ -215,6 +218,11 @@ fn every_phase_and_input() {
             ],
         ),
         ("tell", |_| Input::Tell(Payload::null(Codec::Json)), ["", "", "request", "request", ""]),
+        (
+            "delivery",
+            |_| Input::Deliver(Delivery::Many(Payload::null(Codec::Json))),
+            ["", "", "delivery", "delivery", ""],
+        ),
         (
             "disconnect",
             |_| Input::Disconnect(CloseFrame::DISCONNECTED),

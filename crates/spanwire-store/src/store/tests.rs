@@ -1,15 +1,31 @@
 //! The rules of the durable store, on real folders.
 
+mod damage;
+mod killed;
+mod space;
+
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::EngineKind;
+use crate::engine::{CompactError, VisitError, Visitor};
 
 fn open(dir: &Path) -> Result<Store, OpenError> {
     Store::open(dir, Options::default())
 }
+
+fn options(engine: EngineKind) -> Options {
+    Options { engine, ..Options::default() }
+}
+
+fn open_as(engine: EngineKind, dir: &Path) -> Result<Store, OpenError> {
+    Store::open(dir, options(engine))
+}
+
+const ENGINES: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Redb];
 
 /// Opens the closed store's engine behind its back.
 fn raw(dir: &Path) -> sled::Db {
@@ -25,27 +41,34 @@ fn raw(dir: &Path) -> sled::Db {
 
 #[test]
 fn it_keeps_the_contract() {
-    let root = TempDir::new().unwrap();
-    let mut number = 0;
-    crate::testing::contract(|| {
-        number += 1;
-        Box::new(open(&root.path().join(number.to_string())).unwrap())
-    });
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        let mut number = 0;
+        crate::testing::contract(|| {
+            number += 1;
+            Box::new(open_as(engine, &root.path().join(number.to_string())).unwrap())
+        });
+    }
 }
 
 #[test]
 fn data_is_there_after_a_reopen() {
-    let root = TempDir::new().unwrap();
-    let dir = root.path().join("deep/er");
     let large: Vec<u8> = (0..1_000_003_u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        data_is_there_after_a_reopen_of(engine, &root.path().join("deep/er"), &large);
+    }
+}
+
+fn data_is_there_after_a_reopen_of(engine: EngineKind, dir: &Path, large: &[u8]) {
     for round in 0..3_u8 {
-        let store = open(&dir).unwrap();
+        let store = open_as(engine, dir).unwrap();
         for earlier in 0..round {
             assert_eq!(store.get("small", &[earlier]).unwrap().unwrap(), [earlier]);
             assert_eq!(store.get("large", &[earlier]).unwrap().unwrap(), large);
         }
         let mut batch = Batch::new();
-        batch.put("small", &[round], [round]).put("large", &[round], large.clone());
+        batch.put("small", &[round], [round]).put("large", &[round], large);
         store.commit(batch).unwrap();
     }
 }
@@ -144,7 +167,7 @@ fn foreign_format_files_are_refused() {
         ("hello 1 sled", is_corrupt),
         ("spanwire-store zero sled", is_corrupt),
         ("spanwire-store 0 sled", is_corrupt),
-        ("spanwire-store 1 redb", is_other),
+        ("spanwire-store 1 lmdb", is_other),
     ];
     for (text, expected) in cases {
         let root = TempDir::new().unwrap();
@@ -155,12 +178,38 @@ fn foreign_format_files_are_refused() {
 }
 
 #[test]
+fn another_engine_than_the_store_has_is_refused() {
+    for (written, chosen) in [(ENGINES[0], ENGINES[1]), (ENGINES[1], ENGINES[0])] {
+        let root = TempDir::new().unwrap();
+        open_as(written, root.path()).unwrap().put("t", b"k", b"v").unwrap();
+        let error = open_as(chosen, root.path()).unwrap_err();
+        assert!(matches!(error, OpenError::WrongEngine { .. }), "{error}");
+        assert!(error.to_string().contains("export there and import"), "{error}");
+        let store = open_as(written, root.path()).unwrap();
+        assert_eq!(store.get("t", b"k").unwrap().unwrap(), b"v");
+        drop(store);
+        // Nor is a new store put beside data that lost its description.
+        fs::remove_file(root.path().join("format")).unwrap();
+        let error = open_as(chosen, root.path()).unwrap_err();
+        assert!(error.to_string().contains("`format` is missing"), "{error}");
+        open_as(written, root.path()).unwrap();
+    }
+}
+
+#[test]
 fn an_interrupted_creation_is_finished() {
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        drop(open_as(engine, root.path()).unwrap());
+        fs::remove_file(root.path().join("format")).unwrap();
+        open_as(engine, root.path()).unwrap().put("t", b"k", b"v").unwrap();
+        assert!(root.path().join("format").exists());
+    }
+    // redb marks its file last.
     let root = TempDir::new().unwrap();
-    drop(open(root.path()).unwrap());
-    fs::remove_file(root.path().join("format")).unwrap();
-    open(root.path()).unwrap().put("t", b"k", b"v").unwrap();
-    assert!(root.path().join("format").exists());
+    fs::create_dir(root.path().join("redb")).unwrap();
+    fs::write(root.path().join("redb/data"), [0; 5000]).unwrap();
+    open_as(EngineKind::Redb, root.path()).unwrap().put("t", b"k", b"v").unwrap();
 }
 
 #[test]
@@ -244,8 +293,50 @@ impl Engine for FailingFlush {
         self.inner.scan(tree, prefix)
     }
 
-    fn apply(&self, batches: &[&Batch]) -> Result<(), String> {
-        self.inner.apply(batches)
+    fn scan_range(
+        &self,
+        tree: &'static str,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.inner.scan_range(tree, from, to, limit)
+    }
+
+    fn get_many(
+        &self,
+        tree: &'static str,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.inner.get_many(tree, keys)
+    }
+
+    fn snapshots(&self) -> bool {
+        self.inner.snapshots()
+    }
+
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), VisitError> {
+        self.inner.visit(visitor)
+    }
+
+    fn compact(&self) -> Result<(), CompactError> {
+        self.inner.compact()
+    }
+
+    fn mark(&self) -> Result<u64, String> {
+        self.inner.mark()
+    }
+
+    fn set_mark(&self, mark: u64) -> Result<(), String> {
+        self.inner.set_mark(mark)
+    }
+
+    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
+        self.inner.apply(batches, Durability::Lazy)?;
+        match durability {
+            Durability::Forced => self.force(),
+            Durability::Lazy => Ok(()),
+        }
     }
 
     fn force(&self) -> Result<(), String> {
@@ -258,11 +349,17 @@ impl Engine for FailingFlush {
 
 #[test]
 fn a_failed_flush_poisons_the_store_until_it_is_opened_again() {
+    for engine in ENGINES {
+        a_failed_flush_poisons(engine);
+    }
+}
+
+fn a_failed_flush_poisons(engine: EngineKind) {
     let root = TempDir::new().unwrap();
     let fails = Arc::new(AtomicBool::new(false));
     let hook = Arc::clone(&fails);
     let wrap = |inner| Arc::new(FailingFlush { inner, fails: hook }) as Arc<dyn Engine>;
-    let store = Store::open_with(root.path(), &Options::default(), wrap).unwrap();
+    let store = Store::open_with(root.path(), &options(engine), wrap).unwrap();
     store.put("t", b"before", b"v").unwrap();
     assert_eq!(store.health(), Health::Healthy);
 
@@ -278,7 +375,7 @@ fn a_failed_flush_poisons_the_store_until_it_is_opened_again() {
     assert_eq!(store.get("t", b"before").unwrap().unwrap(), b"v", "reads go on");
     drop(store);
 
-    let store = open(root.path()).unwrap();
+    let store = open_as(engine, root.path()).unwrap();
     assert_eq!(store.get("t", b"before").unwrap().unwrap(), b"v");
     assert_eq!(store.get("t", b"after").unwrap(), None);
     store.put("t", b"after", b"v").unwrap();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use spanwire_protocol::{
     Action, ClientMessage, CloseFrame, DecodeError, MessageId, Payload, Status,
 };
-use spanwire_session::{AskId, CallFailure, CallId, Input, LoginId};
+use spanwire_session::{AskId, CallFailure, CallId, Delivery, Input, LoginId};
 
 use self::bench::Bench;
 
@@ -92,6 +92,7 @@ fn step(bench: &mut Bench, kind: u8, detail: u8) {
             let until = bench.now.instant + Duration::from_secs(small.into());
             bench.give(Input::Drain(until));
         }
+        10 if flag => bench.give(Input::Deliver(Delivery::Many(Payload::null(codec)))),
         10 => bench.give(Input::Tell(Payload::null(codec))),
         _ => bench.give(Input::Disconnect(CloseFrame::DISCONNECTED)),
     }

@@ -1,0 +1,152 @@
+//! Publish/subscribe: the broker, its message log, and what joins it to channels, services and managed objects.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `objects` | managed objects as topics, endpoints and subscriptions |
+//! | `apply` | managed objects put to work |
+//! | `push` | messages to WebSocket clients |
+//! | `notify` | messages to REST connections and services |
+//! | `hooks` | services around publication and delivery |
+//! | `accounts` | metrics and the audit |
+//! | `routes` | the REST paths of existing clients |
+
+mod accounts;
+mod apply;
+mod hooks;
+mod notify;
+mod objects;
+mod push;
+mod routes;
+mod service_topics;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use spanwire_builtins::pubsub::{Options, PubSub as Services};
+use spanwire_config::Snapshot;
+use spanwire_pubsub::store::MessageStore;
+use spanwire_pubsub::store::key_value::KeyValueMessageStore;
+use spanwire_pubsub::store::memory::MemoryMessageStore;
+use spanwire_pubsub::{Broker, BrokerSettings, SubscriptionId};
+use spanwire_service::Ports;
+use spanwire_store::{EngineKind, Store};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::accounts::Accounts;
+pub(crate) use self::routes::channels;
+use crate::connections::ConnectionTable;
+use crate::error::StartError;
+use crate::settings::{MessageEngine, Profile, Protocol, Settings};
+use crate::telemetry::Metrics;
+
+/// The broker at work.
+pub(crate) struct PubSub {
+    pub(crate) broker: Broker,
+    ports: Ports,
+    options: Options,
+    /// The configuration that is put to work, for what a delivery has to look up.
+    running: Arc<ArcSwap<Snapshot>>,
+    /// Who notifies, by subscription.
+    notifiers: Mutex<HashMap<SubscriptionId, CancellationToken>>,
+    clients: notify::Clients,
+}
+
+/// What a broker is opened with.
+pub(crate) struct Opening<'a> {
+    pub(crate) folder: Option<&'a Path>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) ports: &'a Ports,
+    pub(crate) connections: &'a Arc<ConnectionTable>,
+    pub(crate) metrics: &'a Arc<Metrics>,
+}
+
+impl PubSub {
+    /// Opens the message log, starts the broker and registers its services. Blocks while the log is read.
+    pub(crate) fn open(opening: &Opening<'_>) -> Result<Arc<Self>, StartError> {
+        let Opening { folder, settings, ports, connections, metrics } = opening;
+        let store: Arc<dyn MessageStore> = match folder {
+            Some(folder) => {
+                let mut options = spanwire_store::Options::default();
+                options.engine = match settings.pubsub.store {
+                    MessageEngine::Sled => EngineKind::Sled,
+                    MessageEngine::Redb => EngineKind::Redb,
+                };
+                let store =
+                    Store::open(&folder.join(MESSAGES), options).map_err(StartError::data)?;
+                Arc::new(KeyValueMessageStore::new(Arc::new(store)))
+            }
+            None => Arc::new(MemoryMessageStore::new()),
+        };
+        let mut limits = BrokerSettings::default();
+        limits.max_message_bytes = settings.limits.message_bytes;
+        let accounts = Accounts::new(metrics, settings).map_err(StartError::data)?;
+        let broker = Broker::builder(store)
+            .settings(limits)
+            .hooks(Arc::new(hooks::ServiceHooks::new(ports)))
+            .observer(Arc::new(accounts))
+            .open()
+            .map_err(StartError::data)?;
+        let running = Arc::new(ArcSwap::<Snapshot>::default());
+        let this = Arc::new(Self {
+            broker: broker.clone(),
+            ports: (*ports).clone(),
+            options: options(settings),
+            running: Arc::clone(&running),
+            notifiers: Mutex::default(),
+            clients: notify::Clients::default(),
+        });
+        let services = Services {
+            broker: broker.clone(),
+            clients: Arc::new(push::PushClients {
+                broker: broker.clone(),
+                connections: Arc::clone(connections),
+                options: this.options.clone(),
+                running,
+            }),
+            service_topics: Some(Arc::new(service_topics::Made::new(&this))),
+            options: this.options.clone(),
+        };
+        spanwire_builtins::pubsub::register(ports.registry(), services);
+        Ok(this)
+    }
+
+    /// Stores what is left; nothing is published or delivered any more.
+    pub(crate) async fn close(&self) {
+        self.stop_notifiers();
+        match tokio::time::timeout(CLOSE_TIMEOUT, self.broker.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the message log could not be closed properly")
+            }
+            Err(_) => tracing::error!("the message log took too long to close"),
+        }
+    }
+}
+
+/// What existing clients expect.
+fn options(settings: &Settings) -> Options {
+    let compat = settings.effective_profile() == Profile::Compat;
+    let old = settings.protocol == Protocol::V3_0;
+    Options {
+        milliseconds: old,
+        first_count_zero: old && compat,
+        default_expiry: compat.then_some(DAY),
+        ..Options::default()
+    }
+}
+
+impl std::fmt::Debug for PubSub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PubSub").finish_non_exhaustive()
+    }
+}
+
+/// Where the message log is, within the data folder.
+const MESSAGES: &str = "messages";
+/// How long the last write may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What messages expire after where nobody says otherwise, as existing installations have it.
+const DAY: Duration = Duration::from_secs(86_400);

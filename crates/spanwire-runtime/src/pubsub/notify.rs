@@ -1,0 +1,224 @@
+//! Messages to REST connections and services: one task a subscription, which takes a batch, delivers it, and says how
+//! that went. An answer other than 2xx is no success; pauses between attempts are the broker's.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Request, Response, StatusCode};
+use spanwire_builtins::pubsub::envelope;
+use spanwire_config::{OutgoingRest, Snapshot};
+use spanwire_protocol::{Codec, Payload, Status};
+use spanwire_pubsub::settings::Delivery;
+use spanwire_pubsub::{Batch, Consumer, Failure, SubKey, SubscriptionId};
+use spanwire_service::http::HttpClient;
+use spanwire_service::{Call, Origin};
+use tokio_util::sync::CancellationToken;
+
+use super::PubSub;
+use crate::wiring;
+
+/// HTTP clients by their file of certificate authorities: they hold the connections.
+#[derive(Default)]
+pub(super) struct Clients(Mutex<HashMap<Option<String>, HttpClient>>);
+
+impl Clients {
+    fn get(&self, ca_file: Option<&str>) -> Result<HttpClient, String> {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = ca_file.map(str::to_owned);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = HttpClient::new(ca_file.map(Path::new)).map_err(|error| error.to_string())?;
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// How a delivery ended that did not succeed.
+struct Failed {
+    failure: Failure,
+    reason: String,
+    /// How long the subscriber asked to be left alone.
+    retry_after: Option<Duration>,
+}
+
+impl Failed {
+    fn new(failure: Failure, reason: impl Into<String>) -> Self {
+        Self { failure, reason: reason.into(), retry_after: None }
+    }
+}
+
+impl PubSub {
+    /// Has everybody notified who is to be, and nobody else.
+    pub(super) fn restart_notifiers(self: &Arc<Self>) {
+        self.clients.forget();
+        let mut running = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted: HashMap<SubscriptionId, SubKey> = self
+            .broker
+            .subscriptions(None)
+            .into_iter()
+            .filter(Self::notifies)
+            .map(|subscription| (subscription.id, subscription.key))
+            .collect();
+        running.retain(|id, stop| {
+            let stays = wanted.contains_key(id) && !stop.is_cancelled();
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        let known: BTreeSet<SubscriptionId> = running.keys().copied().collect();
+        for (id, key) in wanted.into_iter().filter(|(id, _)| !known.contains(id)) {
+            let stop = CancellationToken::new();
+            running.insert(id, stop.clone());
+            let this = Arc::clone(self);
+            tokio::spawn(async move {
+                stop.run_until_cancelled(this.notify(&key)).await;
+                // Whoever looks next starts it again, if it is still wanted.
+                stop.cancel();
+            });
+        }
+    }
+
+    pub(super) fn stop_notifiers(&self) {
+        let mut running = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
+        running.drain().for_each(|(_, stop)| stop.cancel());
+    }
+
+    async fn notify(&self, key: &SubKey) {
+        loop {
+            match self.broker.attach(&self.broker.internal(), "", key).await {
+                Ok(mut consumer) => {
+                    if self.drain(&mut consumer).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, key = key.masked(), "a subscription cannot be notified");
+                    tokio::time::sleep(ATTACH_PAUSE).await;
+                    if self.broker.subscription(key).is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Delivers until there is nothing to be delivered any more.
+    async fn drain(&self, consumer: &mut Consumer) -> Result<(), spanwire_pubsub::Ended> {
+        loop {
+            let batch = consumer.next().await?;
+            if batch.messages.is_empty() {
+                batch.acknowledge();
+                continue;
+            }
+            match self.deliver(&batch, consumer.key()).await {
+                Ok(()) => batch.acknowledge(),
+                Err(failed) => {
+                    let (topic, reason) = (&*batch.facts.topic, &failed.reason);
+                    tracing::warn!(
+                        topic,
+                        endpoint = &*batch.facts.endpoint,
+                        messages = batch.messages.len(),
+                        reason,
+                        "a delivery failed and will be tried again"
+                    );
+                    if let Some(pause) = failed.retry_after {
+                        tokio::time::sleep(pause.min(MAX_RETRY_AFTER)).await;
+                    }
+                    batch.fail(failed.failure, &failed.reason);
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, batch: &Batch, key: &SubKey) -> Result<(), Failed> {
+        let body = envelope::notification(&batch.messages, key, &self.options, &batch.settings);
+        match &batch.settings.delivery {
+            Delivery::Rest { connection, method } => self.post(connection, method, &body).await,
+            Delivery::Service { name } => self.invoke(name, body).await,
+            Delivery::Pull | Delivery::WebSocket => {
+                Err(Failed::new(Failure::Refused, "the subscription is not notified any more"))
+            }
+        }
+    }
+
+    async fn invoke(&self, service: &str, body: Payload) -> Result<(), Failed> {
+        let outcome = self.ports.invoke(Call::new(service, body), Origin::internal()).await;
+        outcome.map(drop).map_err(|error| {
+            let failure = match error.status() {
+                Status::UNAVAILABLE => Failure::Network,
+                _ => Failure::Refused,
+            };
+            Failed::new(failure, format!("service `{service}` failed: {error}"))
+        })
+    }
+
+    async fn post(&self, name: &str, method: &str, body: &Payload) -> Result<(), Failed> {
+        let running = self.running.load_full();
+        let refused = |reason: String| Failed::new(Failure::Refused, reason);
+        let connection = connection(&running, name).map_err(refused)?;
+        let client = self.clients.get(connection.ca_file.as_deref()).map_err(refused)?;
+        let url = format!("{}{}", connection.host.reveal(), connection.url_path);
+        let mut request = Request::builder().method(method).uri(url);
+        if let Some(headers) = request.headers_mut() {
+            let content_type = connection.content_type.as_deref().unwrap_or("application/json");
+            if let Ok(value) = HeaderValue::from_str(content_type) {
+                headers.insert(CONTENT_TYPE, value);
+            }
+            let credentials = connection.security_name.as_deref();
+            let credentials = credentials.and_then(|it| wiring::credentials(running.objects(), it));
+            if let Some((name, value)) = credentials.as_ref().and_then(|it| it.header()) {
+                headers.insert(name, value);
+            }
+        }
+        let json =
+            body.clone().into_codec(Codec::Json).map_err(|error| refused(error.to_string()))?;
+        let request = request.body(json.bytes().clone());
+        let request = request.map_err(|error| refused(format!("connection `{name}`: {error}")))?;
+        let answer = tokio::time::timeout(connection.timeout, client.exchange(request)).await;
+        match answer {
+            Err(_) => {
+                Err(Failed::new(Failure::Network, format!("`{name}` did not answer in time")))
+            }
+            Ok(Err(error)) => {
+                Err(Failed::new(Failure::Network, format!("`{name}` cannot be reached: {error}")))
+            }
+            Ok(Ok(answer)) => judge(name, &answer),
+        }
+    }
+}
+
+fn connection<'a>(running: &'a Snapshot, name: &str) -> Result<&'a OutgoingRest, String> {
+    let connection = running.objects().find::<OutgoingRest>(name);
+    let connection = connection.ok_or_else(|| format!("there is no outgoing_rest `{name}`"))?;
+    match connection.is_active {
+        true => Ok(connection),
+        false => Err(format!("outgoing_rest `{name}` is not active")),
+    }
+}
+
+fn judge(name: &str, answer: &Response<bytes::Bytes>) -> Result<(), Failed> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let waits = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = answer.headers().get(RETRY_AFTER).filter(|_| waits);
+    let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Err(Failed {
+        failure: Failure::Refused,
+        reason: format!("`{name}` answered {}", status.as_u16()),
+        retry_after: seconds.map(Duration::from_secs),
+    })
+}
+
+const ATTACH_PAUSE: Duration = Duration::from_secs(5);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
