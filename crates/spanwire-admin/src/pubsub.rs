@@ -9,9 +9,11 @@ mod topics;
 mod wishes;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use spanwire_protocol::admin::pubsub::{Cleaned, Compacted, PubSubInfo};
+use serde_json::{Map, Value};
+use spanwire_protocol::admin::pubsub::{CleanUp, Cleaned, Compacted, PubSubInfo};
 
 pub(crate) use self::messages::{
     DEFAULT_LIMIT, MAX_LIMIT, delete_from_queue, delete_from_topic, edit, queue_message,
@@ -22,7 +24,7 @@ pub(crate) use self::take::{acknowledge, consume};
 pub(crate) use self::topics::{clear_topic, topic, topics};
 pub(crate) use self::wishes::{publish, subscribe};
 use crate::app::{App, Shared};
-use crate::extract::Call;
+use crate::extract::{self, Call, Fields, JSON};
 use crate::problem::{ApiError, shown};
 use crate::{Place, PubSubBackend};
 
@@ -36,9 +38,26 @@ pub(crate) async fn compact(State(app): Shared, call: Call) -> Result<Json<Compa
     Ok(Json(Compacted { disk_bytes: port(&app)?.compact().await? }))
 }
 
-pub(crate) async fn clean_up(State(app): Shared, call: Call) -> Result<Json<Cleaned>, ApiError> {
+pub(crate) async fn clean_up(
+    State(app): Shared,
+    call: Call,
+    body: Body,
+) -> Result<Json<Cleaned>, ApiError> {
     call.params.only(&[])?;
-    Ok(Json(port(&app)?.clean_up().await?))
+    let mut fields = Fields::new(object_or_none(&call, body).await?);
+    let mut wanted = |key| {
+        let read = |value: Value| value.as_bool();
+        fields.read(key, "true or false", false, read).unwrap_or(true)
+    };
+    let what = CleanUp { messages: wanted("messages"), subscriptions: wanted("subscriptions") };
+    fields.finish()?;
+    Ok(Json(port(&app)?.clean_up(what).await?))
+}
+
+/// An object, which may be left out.
+async fn object_or_none(call: &Call, body: Body) -> Result<Map<String, Value>, ApiError> {
+    let body = extract::bytes(&call.headers, body, MAX_BODY, &[JSON]).await?;
+    if extract::is_empty(&body) { Ok(Map::new()) } else { extract::fields(&body) }
 }
 
 /// Publish/subscribe of the server.

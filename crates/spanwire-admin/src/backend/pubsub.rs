@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use spanwire_protocol::admin::pubsub::{
-    Cleaned, EditMessage, MessageInfo, PubSubInfo, Publish, Published, QueueInfo, QueueState,
-    Subscribe, Subscribed, TopicInfo,
+    CleanUp, Cleaned, EditMessage, MessageInfo, PubSubInfo, Publish, Published, QueueInfo,
+    QueueState, Subscribe, Subscribed, TopicInfo,
 };
 
 use super::{BoxFuture, Failure};
@@ -88,8 +88,8 @@ pub trait PubSubBackend: Send + Sync + 'static {
     /// Gives space back on disk that nothing needs; tells what is taken then, in bytes. May take a while.
     fn compact(&self) -> BoxFuture<'_, Result<u64, Failure>>;
 
-    /// Removes now what is due: messages whose time is over, subscriptions whose subscribers stay away.
-    fn clean_up(&self) -> BoxFuture<'_, Result<Cleaned, Failure>>;
+    /// Removes now what is due, as far as it is asked for.
+    fn clean_up(&self, what: CleanUp) -> BoxFuture<'_, Result<Cleaned, Failure>>;
 }
 
 /// Where messages are looked for.

@@ -14,7 +14,8 @@ pub(super) fn add(paths: &mut Paths) {
     let compact = operation("compact_messages", "Gives space back on disk that nothing needs.")
         .answers(200, "What is taken then.", &component("Compacted"));
     paths.add("post", "/api/v1/pubsub/compact", compact);
-    let clean_up = operation("clean_up_messages", "Removes now what is due.").answers(
+    let clean_up = operation("clean_up_messages", "Removes now what is due.");
+    let clean_up = clean_up.body(&[JSON], &component("CleanUp"), false).fails(&[422]).answers(
         200,
         "What is gone.",
         &component("Cleaned"),

@@ -61,6 +61,7 @@ fn add_pubsub(all: &mut Map<String, Value>) {
     add::<pubsub::Requeued>(all);
     add::<pubsub::Cleared>(all);
     add::<pubsub::Compacted>(all);
+    add::<pubsub::CleanUp>(all);
     add::<pubsub::Cleaned>(all);
 }
 

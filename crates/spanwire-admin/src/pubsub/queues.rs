@@ -5,12 +5,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, Value};
 use spanwire_protocol::admin::pubsub::{Cleared, QueueInfo, Requeued};
 
-use super::{MAX_BODY, known_queue, no_queue, port};
+use super::{known_queue, no_queue, object_or_none, port};
 use crate::app::Shared;
-use crate::extract::{self, Call, Fields, JSON, Segment};
+use crate::extract::{Call, Fields, Segment};
 use crate::page::Page;
 use crate::problem::ApiError;
 
@@ -75,15 +74,6 @@ pub(crate) async fn requeue(
     fields.finish()?;
     let port = port(&app)?;
     Ok(Json(Requeued { requeued: port.requeue(known_queue(port, &id)?, message).await? }))
-}
-
-/// An object, which may be left out.
-pub(super) async fn object_or_none(
-    call: &Call,
-    body: Body,
-) -> Result<Map<String, Value>, ApiError> {
-    let body = extract::bytes(&call.headers, body, MAX_BODY, &[JSON]).await?;
-    if extract::is_empty(&body) { Ok(Map::new()) } else { extract::fields(&body) }
 }
 
 fn shown(queue: QueueInfo, reveal: bool) -> QueueInfo {

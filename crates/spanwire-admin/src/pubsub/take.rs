@@ -10,8 +10,7 @@ use spanwire_protocol::admin::pubsub::{
     Acknowledged, MAX_CONSUMED, MAX_LEASE, MAX_WAIT, MessageInfo,
 };
 
-use super::queues::object_or_none;
-use super::{MAX_BODY, known_queue, port};
+use super::{MAX_BODY, known_queue, object_or_none, port};
 use crate::Take;
 use crate::app::Shared;
 use crate::extract::{self, Call, Fields, JSON, Segment};

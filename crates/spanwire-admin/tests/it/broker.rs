@@ -6,8 +6,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use spanwire_admin::{BoxFuture, Failure, Place, PubSubBackend, Take};
 use spanwire_protocol::admin::pubsub::{
-    Cleaned, EditMessage, MessageInfo, PubSubInfo, Publish, Published, QueueInfo, QueueState,
-    Subscribe, Subscribed, TopicInfo,
+    CleanUp, Cleaned, EditMessage, MessageInfo, PubSubInfo, Publish, Published, QueueInfo,
+    QueueState, Subscribe, Subscribed, TopicInfo,
 };
 
 /// The key of every queue.
@@ -222,7 +222,8 @@ impl PubSubBackend for FakeBroker {
         now(Ok(4096))
     }
 
-    fn clean_up(&self) -> BoxFuture<'_, Result<Cleaned, Failure>> {
+    fn clean_up(&self, what: CleanUp) -> BoxFuture<'_, Result<Cleaned, Failure>> {
+        self.note(format!("{what:?}"));
         now(Ok(Cleaned { expired: 2, subscriptions: 1 }))
     }
 }

@@ -249,6 +249,11 @@ async fn totals_are_told_and_space_is_given_back() {
     assert_eq!(world.post("/pubsub/compact", json!({})).await.json, json!({"disk_bytes": 4096}));
     let cleaned = world.post("/pubsub/cleanup", json!({})).await.expect(200);
     assert_eq!(cleaned.json, json!({"expired": 2, "subscriptions": 1}));
+    assert_eq!(world.last_call(), "CleanUp { messages: true, subscriptions: true }");
+    let body = json!({"subscriptions": false});
+    world.post("/pubsub/cleanup", body).await.expect(200);
+    assert_eq!(world.last_call(), "CleanUp { messages: true, subscriptions: false }");
+    world.post("/pubsub/cleanup", json!({"messages": null})).await.expect(422).problem();
 }
 
 #[tokio::test]

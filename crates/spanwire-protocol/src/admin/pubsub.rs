@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use self::message::{EditMessage, MessageInfo};
 pub use self::queue::{ActiveStatus, DeliveryMethod, QueueInfo, QueueState};
 pub use self::request::{
-    Acknowledge, Acknowledged, Cleaned, Cleared, Compacted, Consume, Publish, Published, Requeue,
-    Requeued, StartAt, Subscribe, Subscribed,
+    Acknowledge, Acknowledged, CleanUp, Cleaned, Cleared, Compacted, Consume, Publish, Published,
+    Requeue, Requeued, StartAt, Subscribe, Subscribed,
 };
 pub use self::topic::TopicInfo;
 

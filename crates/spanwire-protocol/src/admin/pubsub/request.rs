@@ -201,6 +201,29 @@ pub struct Compacted {
     pub disk_bytes: u64,
 }
 
+/// What is looked for that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CleanUp {
+    /// Messages whose time is over. True if not given.
+    #[serde(default = "yes")]
+    pub messages: bool,
+    /// Subscriptions whose subscribers stay away for too long. True if not given.
+    #[serde(default = "yes")]
+    pub subscriptions: bool,
+}
+
+impl Default for CleanUp {
+    fn default() -> Self {
+        Self { messages: true, subscriptions: true }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
 /// What was due and is gone now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
