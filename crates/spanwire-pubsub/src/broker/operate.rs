@@ -88,6 +88,8 @@ pub struct Totals {
     pub depth_non_gd: usize,
     /// Bytes of the contents of undelivered messages.
     pub bytes: u64,
+    /// Messages published since the start.
+    pub published: u64,
     /// Messages whose time was over.
     pub expired: u64,
     /// Messages that were put aside as undeliverable.
@@ -158,6 +160,7 @@ impl Broker {
             totals.depth_gd += topic.depth_gd();
             totals.depth_non_gd += topic.depth_non_gd();
             totals.bytes += topic.bytes();
+            totals.published += topic.counters.published;
             totals.expired += topic.counters.expired;
             totals.dead += topic.counters.dead;
             for (cause, count) in &topic.counters.gaps {
@@ -329,6 +332,20 @@ impl Broker {
         self.0.structural(prepare).await?;
         self.flush().await?;
         Ok(tell.try_recv().unwrap_or_default())
+    }
+
+    /// Does now what would be done soon: removes messages whose time is over, and ends subscriptions whose subscribers
+    /// stay away for too long. Tells how many of each.
+    pub async fn clean_up(&self, messages: bool, subscriptions: bool) -> (u64, usize) {
+        let expired_before = self.totals().expired;
+        if messages {
+            for handle in self.0.handles() {
+                self.0.with(&handle, |topic| topic.tick(self.0.clock.now()));
+            }
+        }
+        let expired = self.totals().expired - expired_before;
+        let ended = if subscriptions { self.0.end_inactive().await } else { 0 };
+        (expired, ended)
     }
 
     /// Gives space back on disk that nothing needs; tells what is taken then. May take a while.

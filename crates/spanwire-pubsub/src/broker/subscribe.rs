@@ -346,8 +346,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Ends the subscriptions of WebSocket clients that stay away longer than their topic allows.
-    pub(super) async fn end_inactive(self: &Arc<Self>) {
+    /// Ends the subscriptions of WebSocket clients that stay away longer than their topic allows; tells how many.
+    pub(super) async fn end_inactive(self: &Arc<Self>) -> usize {
+        let mut ended = 0;
         let now = self.clock.now().wall;
         let mut away = Vec::new();
         for handle in self.handles() {
@@ -370,6 +371,7 @@ impl Shared {
                 (topic.name().to_owned(), key)
             };
             if self.end(located).await.is_ok() {
+                ended += 1;
                 tracing::info!(
                     topic = name,
                     key,
@@ -377,6 +379,7 @@ impl Shared {
                 );
             }
         }
+        ended
     }
 
     pub(super) fn facts(&self, topic: &Topic, subscription: &Subscription) -> SubscriptionFacts {

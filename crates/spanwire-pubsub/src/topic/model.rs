@@ -352,7 +352,9 @@ impl Model {
             queue.paused_until = None;
             queue.isolate = 0;
         }
-        volatile.iter().for_each(|offset| drop(self.log.remove(offset)));
+        for offset in volatile {
+            self.log.remove(&offset);
+        }
         self.next = stored_next;
         // Only what is still held says how late it was.
         let own = self.log.values().filter(|held| !held.own_time);
