@@ -74,6 +74,13 @@ impl World {
         (count > 0).then(|| *self.model.queues.keys().nth(usize::from(number) % count).unwrap())
     }
 
+    /// Mostly a message that is there.
+    pub(super) fn which(&self, number: u64) -> u64 {
+        let live: Vec<u64> = self.model.log.keys().copied().collect();
+        let index = usize::try_from(number).unwrap() % (live.len() + 1);
+        live.get(index).copied().unwrap_or(number)
+    }
+
     pub(super) fn commit(&mut self, changes: Vec<Change>) {
         let lazy = self.topic.take_changes();
         lazy.into_iter().chain(changes).for_each(|change| self.state.apply(change));

@@ -48,12 +48,13 @@ impl World {
                 let wall = self.now.wall;
                 self.model.own_ids.retain(|_, (_, at)| *at + 120 * SECOND > wall);
             }
-            Op::Delete(None, offset) => {
+            Op::Delete(None, number) => {
+                let offset = self.which(number);
                 let is_there = self.model.log.contains_key(&offset);
                 assert_eq!(self.topic.delete(None, offset), is_there);
                 self.model.drop_message(offset, GapCause::Deleted);
             }
-            Op::Edit(offset, priority) => self.edit(offset, priority),
+            Op::Edit(number, priority) => self.edit(self.which(number), priority),
             Op::ClearTopic => {
                 assert_eq!(self.topic.clear(), self.model.log.len());
                 let all: Vec<u64> = self.model.log.keys().copied().collect();
@@ -191,7 +192,8 @@ impl World {
                     self.seen.insert((id, offset), attempt - 1);
                 }
             }
-            Op::Delete(_, offset) => {
+            Op::Delete(_, number) => {
+                let offset = self.which(number);
                 let queue = self.model.queues.get_mut(&id).unwrap();
                 let is_there = queue.items.iter().any(|it| it.offset == offset);
                 assert_eq!(self.topic.delete(Some(key), offset), is_there);
