@@ -6,6 +6,7 @@ use std::task::{Context, Waker};
 
 use super::*;
 use crate::broker::StartAt;
+use crate::message::MessageEdit;
 
 /// Polls so often, with time for the rest of the broker in between; tells whether it came to its end.
 async fn polls<T>(times: usize, future: impl Future<Output = T>) -> bool {
@@ -115,7 +116,8 @@ async fn what_changes_topics_and_subscriptions_is_done_or_not() {
         polls(times, broker.configure_subscription(&key, websocket())).await;
         polls(times, broker.put_topic(TopicId(2), "/2", TopicSettings::default())).await;
         polls(times, broker.delete_message(TOPIC, Some(&key), "2")).await;
-        let edit = serde_json::from_str(r#"{"data": "edited"}"#).unwrap();
+        let data = Publication::from_value("edited").unwrap().data;
+        let edit = MessageEdit { data: Some(data), ..MessageEdit::default() };
         polls(times, broker.edit_message(TOPIC, "1", edit)).await;
         polls(times, broker.requeue(&key, None)).await;
         polls(times, broker.unsubscribe(&me, "", &key)).await;

@@ -4,6 +4,7 @@
 use super::*;
 use crate::broker::{Published, StartAt};
 use crate::error::PubSubError;
+use crate::message::MessageEdit;
 use crate::settings::ActiveStatus;
 use crate::topic::{Failure, QueueFilter};
 
@@ -233,7 +234,8 @@ async fn invariant_25_an_edit_shows_at_the_next_attempt() {
     let key = subscribe(&broker, SubscriptionSettings::default()).await;
     publish(&broker, "wrong").await;
     assert_eq!(texts(&lease(&broker, &key, 9, 5).await), ["wrong"]);
-    let edit = serde_json::from_str(r#"{"data": "right", "priority": 9}"#).unwrap();
+    let data = Publication::from_value("right").unwrap().data;
+    let edit = MessageEdit { data: Some(data), priority: Some(9), ..MessageEdit::default() };
     broker.edit_message(TOPIC, "1", edit).await.unwrap();
     assert!(pull(&broker, &key).await.is_empty(), "it is with its taker");
     tokio::time::sleep(Duration::from_secs(6)).await;
