@@ -142,13 +142,17 @@ async fn tell_messages(server: &Server, document: &mut Value, dir: &Path) {
     let kept = ok(admin(server, "GET", "/api/v1/pubsub/topics/%2Fkept", "").await);
     let next = kept["next_offset"].as_u64().unwrap();
     let known: Vec<String> = (next - MESSAGES..next).map(|it| it.to_string()).collect();
-    let operations = document["paths"].as_object_mut().unwrap().values_mut();
-    let operations = operations.flat_map(|path| path.as_object_mut().unwrap().values_mut());
-    let parameters = operations.filter_map(|it| it.get_mut("parameters")?.as_array_mut()).flatten();
-    for parameter in parameters.filter(|it| it["in"] == "path" && it["name"] == "message") {
-        parameter["schema"] =
-            json!({"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]});
-        parameter["example"] = known[known.len() / 2].clone().into();
+    for (path, operations) in document["paths"].as_object_mut().unwrap() {
+        // What one operation deletes, the other has to find.
+        let (first, second) = known.split_at(known.len() / 2);
+        let known = if path.contains("queues") { first } else { second };
+        let operations = operations.as_object_mut().unwrap().values_mut();
+        let parameters = operations.filter_map(|it| it.get_mut("parameters")?.as_array_mut());
+        for parameter in parameters.flatten().filter(|it| it["name"] == "message") {
+            parameter["schema"] =
+                json!({"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]});
+            parameter["example"] = known[0].clone().into();
+        }
     }
     std::fs::write(dir.join("openapi.json"), document.to_string()).unwrap();
 }
