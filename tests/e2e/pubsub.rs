@@ -4,8 +4,11 @@
 #![cfg(test)]
 
 mod access;
+mod additions;
 mod lease;
+mod push;
 mod rest;
+mod resume;
 
 use serde_json::{Value, json};
 use spanwire_tests::Server;
