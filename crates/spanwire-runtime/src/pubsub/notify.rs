@@ -57,7 +57,7 @@ impl Failed {
 
 impl PubSub {
     /// Has everybody notified who is to be, and nobody else.
-    pub(super) fn restart_notifiers(self: &Arc<Self>) {
+    pub(crate) fn restart_notifiers(self: &Arc<Self>) {
         self.clients.forget();
         let mut running = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: HashMap<SubscriptionId, SubKey> = self
