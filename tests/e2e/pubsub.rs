@@ -5,6 +5,7 @@
 
 mod access;
 mod additions;
+mod browser;
 mod lease;
 mod push;
 mod rest;
