@@ -82,6 +82,7 @@ impl PubSub {
             .subscriptions(None)
             .into_iter()
             .filter_map(|subscription| Some((subscription.managed?, subscription)))
+            .filter(|(id, _)| !service_topics::is_made(TopicId(*id)))
             .collect();
         for (id, object) in of_kind(Kind::PubsubSubscription) {
             let Object::PubsubSubscription(subscription) = &*object else { continue };
