@@ -9,6 +9,8 @@ use crate::settings::ActiveStatus;
 use crate::store::GapCause;
 
 mod check;
+mod ops;
+mod steps;
 
 /// A second, in the unit of the clocks.
 const SECOND: i64 = 1_000_000;
@@ -352,9 +354,7 @@ impl Model {
             queue.paused_until = None;
             queue.isolate = 0;
         }
-        for offset in volatile {
-            self.log.remove(&offset);
-        }
+        self.log.retain(|_, held| held.guaranteed);
         self.next = stored_next;
         // Only what is still held says how late it was.
         let own = self.log.values().filter(|held| !held.own_time);

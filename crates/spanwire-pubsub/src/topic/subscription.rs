@@ -154,6 +154,11 @@ impl Subscription {
         }
     }
 
+    /// Whether somebody asked, found nothing and still waits.
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiters.iter().any(|waiter| Arc::strong_count(waiter) > 1)
+    }
+
     /// Makes a message ready again. One that the cursor has yet to come to is so already.
     pub(super) fn put_back(&mut self, key: QueueKey) {
         if self.is_behind_cursor(key) {
