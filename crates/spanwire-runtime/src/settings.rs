@@ -70,7 +70,7 @@ pub enum Protocol {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PubSubSettings {
-    /// The engine of the message log: `sled` or `redb`. One that exists has the engine it was made with.
+    /// The engine of the message log: `sled` or `redb`. A log of the other engine is rewritten at the start.
     pub store: MessageEngine,
     /// A file that gets a line for each publication and each delivery; none.
     pub audit: Option<PathBuf>,

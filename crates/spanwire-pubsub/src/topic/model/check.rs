@@ -244,7 +244,7 @@ impl World {
         for (offset, attempt) in &taken {
             let index = queue.items.iter().position(|item| item.offset == *offset).unwrap();
             queue.items[index].failed += 1;
-            if how == 2 || queue.items[index].failed >= queue.wishes.max_attempts {
+            if how == 2 || queue.items[index].counted() >= queue.wishes.max_attempts {
                 dead.push(index);
                 continue;
             }

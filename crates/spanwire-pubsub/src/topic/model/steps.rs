@@ -206,9 +206,8 @@ impl World {
                     assert!(self.topic.requeue(key, offset));
                     let queue = self.model.queues.get_mut(&id).unwrap();
                     let item = queue.items.iter_mut().find(|it| it.offset == offset).unwrap();
-                    (item.failed, item.at) = (0, At::Ready);
+                    (item.pardoned, item.at) = (item.failed, At::Ready);
                     queue.gaps.retain(|at, cause| *at != offset || *cause != GapCause::Dead);
-                    self.seen.remove(&(id, offset));
                 }
             }
             Op::ClearQueue(_) => {
