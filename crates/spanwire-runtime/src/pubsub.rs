@@ -136,7 +136,12 @@ fn may_receive(broker: &Broker, subscription: &SubscriptionFacts) -> bool {
 fn options(settings: &Settings) -> Options {
     let compat = settings.effective_profile() == Profile::Compat;
     let old = settings.protocol == Protocol::V3_0;
-    Options { milliseconds: old, first_count_zero: old && compat, ..Options::default() }
+    Options {
+        milliseconds: old,
+        first_count_zero: old && compat,
+        refuses_repeats: old,
+        ..Options::default()
+    }
 }
 
 impl std::fmt::Debug for PubSub {

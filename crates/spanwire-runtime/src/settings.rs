@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use spanwire_channel::rest::ErrorBody;
 use spanwire_channel::transport::LimitSettings;
 
 pub use check::unsafe_defaults;
@@ -64,6 +65,17 @@ pub enum Protocol {
     #[default]
     #[serde(rename = "3.2")]
     V3_2,
+}
+
+impl Protocol {
+    /// How REST channels write errors.
+    #[must_use]
+    pub(crate) fn errors(self) -> ErrorBody {
+        match self {
+            Self::V3_0 => ErrorBody::ZatoEnv,
+            Self::V3_2 => ErrorBody::Flat,
+        }
+    }
 }
 
 /// Settings of publish/subscribe.
