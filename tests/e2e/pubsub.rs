@@ -7,6 +7,7 @@ mod access;
 mod additions;
 mod browser;
 mod hooks;
+mod kill;
 mod lease;
 mod notify;
 mod operator;
