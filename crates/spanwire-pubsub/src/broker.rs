@@ -50,7 +50,7 @@ use crate::error::PubSubError;
 use crate::id::{EndpointId, SubKey, SubscriptionId, TopicId};
 use crate::settings::{EndpointSettings, TopicSettings};
 use crate::store::{Change, MessageStore, StoreError, TopicRecord};
-use crate::topic::{HolderId, MemoryGauge, Topic};
+use crate::topic::{HolderId, MemoryGauge, Now, Topic};
 
 /// How a broker works.
 #[derive(Clone, Debug)]
@@ -169,6 +169,8 @@ pub(crate) struct Shared {
     cached: AtomicUsize,
     next_subscription: AtomicU64,
     next_holder: AtomicU64,
+    /// When it was opened.
+    started: Now,
     failed: OnceLock<String>,
     closing: AtomicBool,
 }
@@ -220,8 +222,8 @@ impl Broker {
         let mut topics = Topics::default();
         let mut keys = HashMap::new();
         let mut dirty = Vec::new();
-        let wall = clock.now().wall;
-        for topic in read.topics.into_values().map(|topic| topic.finish(wall)) {
+        let started = clock.now();
+        for topic in read.topics.into_values().map(|topic| topic.finish(started.wall)) {
             let (id, name) = (topic.id, Arc::from(topic.name()));
             let located: Vec<_> =
                 topic.subscriptions().map(|it| (it.record.key.clone(), it.id)).collect();
@@ -256,6 +258,7 @@ impl Broker {
             cached: AtomicUsize::new(0),
             next_subscription: AtomicU64::new(read.last_subscription + 1),
             next_holder: AtomicU64::new(1),
+            started,
             failed: OnceLock::new(),
             closing: AtomicBool::new(false),
             settings,
@@ -426,7 +429,7 @@ impl Shared {
         result
     }
 
-    fn after(self: &Arc<Self>, handle: &Arc<Handle>, topic: MutexGuard<'_, Topic>) {
+    fn after(self: &Arc<Self>, handle: &Arc<Handle>, mut topic: MutexGuard<'_, Topic>) {
         let due = topic.next_due(self.clock.now());
         let has_changes = topic.has_changes();
         drop(topic);

@@ -24,6 +24,9 @@ pub const DEFAULT_MIME_TYPE: &str = "application/json";
 /// The longest id or label a publisher may give, in bytes.
 pub const MAX_LABEL: usize = 200;
 
+/// How many subscriptions a publisher may name for answers.
+pub(crate) const MAX_REPLY_TO: usize = 100;
+
 /// A message as its publisher gives it.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -165,7 +168,7 @@ impl Publication {
             ext_pub_time: ext_pub_time.transpose()?,
             group_id: label("group_id", self.group_id)?.unwrap_or_default(),
             position_in_group: self.position_in_group.unwrap_or(1),
-            reply_to_sk: self.reply_to_sk,
+            reply_to_sk: reply_to_sk(self.reply_to_sk)?,
             user_ctx: match self.user_ctx.filter(|ctx| !ctx.is_null()) {
                 Some(ctx) => Some(
                     ctx.into_codec(Codec::Json)
@@ -175,7 +178,7 @@ impl Publication {
                 ),
                 None => None,
             },
-            target_service: self.target_service,
+            target_service: label("target_service", self.target_service)?,
             pub_time: now,
             recv_time: now,
             publisher,
@@ -287,7 +290,8 @@ impl Message {
     /// What it takes in memory, about.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.data.len() + self.user_ctx.as_ref().map_or(0, Bytes::len) + 512
+        let keys: usize = self.reply_to_sk.iter().map(|key| key.len() + 32).sum();
+        self.data.len() + self.user_ctx.as_ref().map_or(0, Bytes::len) + keys + 512
     }
 
     /// The content.
@@ -356,6 +360,21 @@ impl MessageEdit {
             recv_time: before.recv_time,
             ..edited
         })
+    }
+}
+
+/// Keys that answers may be sent to, if they are not too many and not too long.
+fn reply_to_sk(keys: Vec<String>) -> Result<Vec<String>, PubSubError> {
+    if keys.len() > MAX_REPLY_TO {
+        let many = keys.len();
+        let text = format!("reply_to_sk has {many} keys, allowed are {MAX_REPLY_TO}");
+        return Err(PubSubError::Input(text));
+    }
+    match keys.iter().map(String::len).find(|length| *length > MAX_LABEL) {
+        Some(length) => Err(PubSubError::Input(format!(
+            "A key of reply_to_sk has {length} bytes, allowed are {MAX_LABEL}"
+        ))),
+        None => Ok(keys),
     }
 }
 

@@ -266,6 +266,16 @@ pub enum StoreError {
     /// The disk has no room; nothing of the batch was applied.
     #[error("the disk has no room for the message log: make room, then it goes on by itself")]
     Full,
+    /// The batch is larger than the log takes at once; nothing of it was applied, and the next one is welcome.
+    #[error(
+        "a change of {size} bytes is more than the message log takes at once; {limit} are allowed"
+    )]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The most bytes allowed.
+        limit: usize,
+    },
     /// It takes no batches any more: what was on disk before is kept.
     #[error("{0}")]
     Failed(String),
@@ -278,6 +288,22 @@ pub enum StoreError {
     /// It cannot do this, and why.
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl Change {
+    /// What it takes in a batch, in bytes, about.
+    #[must_use]
+    pub(crate) fn bytes(&self) -> usize {
+        /// Its key, and what any operation costs.
+        const EACH: usize = 128;
+        EACH + match self {
+            Self::Append(_, _, message) => EACH + message.as_bytes().len(),
+            Self::Delete(..) => EACH,
+            Self::PutAcked(_, _, Some(bits)) => size_of_val(&**bits),
+            Self::PutSubscription(_, record) => 1_024 + record.claims.len() * 18,
+            _ => EACH,
+        }
+    }
 }
 
 impl From<crate::message::DecodeError> for StoreError {

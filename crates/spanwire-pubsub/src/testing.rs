@@ -23,7 +23,7 @@ use crate::message::{EncodedMessage, Header, Publication, StoredMessage};
 use crate::settings::{EndpointKind, SubscriptionSettings};
 use crate::store::{
     Change, DeadLetter, Durability, GapCause, GapRecord, MessageStore, OwnIdRecord, Record,
-    SubscriptionRecord, TopicRecord,
+    StoreError, SubscriptionRecord, TopicRecord,
 };
 
 mod rules;

@@ -29,6 +29,7 @@ mod publish;
 mod restore;
 mod subscribe;
 mod subscription;
+mod touched;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) use self::subscription::{HolderId, Subscription};
 
 pub(crate) use self::log::Entry;
 use self::log::Log;
+use self::touched::Touched;
 use crate::id::{SubscriptionId, TopicId};
 use crate::settings::TopicSettings;
 use crate::store::{Change, GapCause, TopicRecord};
@@ -105,7 +107,7 @@ pub(crate) struct Topic {
     memory: MemoryGauge,
     changes: Vec<Change>,
     /// Subscriptions that may have changes.
-    touched: BTreeSet<SubscriptionId>,
+    touched: Touched,
     pub(crate) counters: TopicCounters,
     /// How many messages were edited: what was read before an edit is not kept at hand after it.
     edits: u64,
@@ -135,7 +137,7 @@ impl Topic {
             own_ids_by_time: BTreeSet::new(),
             memory,
             changes: Vec::new(),
-            touched: BTreeSet::new(),
+            touched: Touched::default(),
             counters: TopicCounters::default(),
             edits: 0,
             stopped: false,
@@ -211,7 +213,7 @@ impl Topic {
     /// Everything that has to be stored and that nobody waits for.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
-        for id in std::mem::take(&mut self.touched) {
+        for id in self.touched.take_unstored() {
             if let Some(subscription) = self.subscriptions.get_mut(&id) {
                 subscription.take_changes(&mut changes);
             }
@@ -225,13 +227,14 @@ impl Topic {
     }
 
     /// The next moment, on the monotonic clock, at which something happens by itself: to the topic, and to the
-    /// subscriptions that were touched since changes were last taken.
-    pub(crate) fn next_due(&self, now: Now) -> Option<i64> {
+    /// subscriptions that were touched since this was last asked.
+    pub(crate) fn next_due(&mut self, now: Now) -> Option<i64> {
         let wall = |at: i64| now.monotonic.saturating_add(at.saturating_sub(now.wall));
         let expiry = self.log.next_expiry().map(wall);
         let ids = self.own_ids_by_time.first();
         let ids = ids.map(|(at, _)| wall(at.saturating_add(OWN_ID_WINDOW)));
-        let touched = self.touched.iter().filter_map(|id| self.subscriptions.get(id)?.next_due());
+        let touched = self.touched.take_unscheduled().into_iter();
+        let touched = touched.filter_map(|id| self.subscriptions.get(&id)?.next_due());
         [expiry, ids, touched.min()].into_iter().flatten().min()
     }
 
@@ -267,10 +270,16 @@ impl Topic {
         for id in ids {
             self.end_waits(id, now);
         }
-        while let Some((at, id)) = self.own_ids_by_time.first().copied()
+        while let Some((at, _)) = self.own_ids_by_time.first()
             && at.saturating_add(OWN_ID_WINDOW) <= now.wall
         {
-            self.own_ids_by_time.remove(&(at, id));
+            self.forget_own_id();
+        }
+    }
+
+    /// Forgets the oldest of the ids that publishers gave.
+    fn forget_own_id(&mut self) {
+        if let Some((_, id)) = self.own_ids_by_time.pop_first() {
             self.own_ids.remove(&id);
             self.changes.push(Change::PutOwnId(self.id, id, None));
         }

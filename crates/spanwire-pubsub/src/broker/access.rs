@@ -80,6 +80,9 @@ impl Endpoint {
         if !self.settings.is_active || wrong_role {
             return Err(PubSubError::Forbidden);
         }
+        if topic.len() > MAX_TOPIC_NAME {
+            return Err(PubSubError::Forbidden);
+        }
         let key = (access, Arc::from(topic));
         let decided =
             self.decided.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
@@ -99,6 +102,8 @@ impl Endpoint {
 }
 
 const MAX_DECIDED: usize = 1_000;
+/// No topic has a longer name, in bytes.
+const MAX_TOPIC_NAME: usize = 200;
 
 /// All endpoints, found by what they are recognised by.
 #[derive(Debug)]

@@ -49,6 +49,16 @@ type Prepare = Box<dyn FnOnce() -> Result<(Vec<Change>, Apply), PubSubError> + S
 /// What makes a change visible.
 pub(super) type Apply = Box<dyn FnOnce() + Send>;
 
+impl Op {
+    /// What it comes to in a batch, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Publish(op) => op.drafts.iter().map(|draft| draft.message.weight()).sum(),
+            _ => 0,
+        }
+    }
+}
+
 impl Shared {
     /// Makes a change of what there is: prepared in its turn, stored, applied.
     pub(super) async fn structural<A: FnOnce() + Send + 'static>(
@@ -189,6 +199,11 @@ impl Committer {
                 self.next = Some(op);
                 break;
             }
+            if bytes + op.bytes() > GROUP_BYTES {
+                // What is large goes alone: should the log refuse it, nobody else is.
+                self.next = Some(op);
+                break;
+            }
             bytes += admit(shared, &mut group, op);
             count += 1;
         }
@@ -207,7 +222,14 @@ impl Committer {
             // The publisher may have given up.
             drop(op.reply.send(answer));
         }
-        flushes.into_iter().for_each(|reply| drop(reply.send(stored.clone())));
+        let flushed = match &stored {
+            // What nobody publishes may get through where messages do not.
+            Err(PubSubError::DiskFull | PubSubError::TooLarge { .. }) if !flushes.is_empty() => {
+                self.store(shared, Vec::new(), Durability::Forced).await
+            }
+            _ => stored,
+        };
+        flushes.into_iter().for_each(|reply| drop(reply.send(flushed.clone())));
         shared.trim_cache();
     }
 
@@ -228,8 +250,8 @@ impl Committer {
         let mut batch = std::mem::take(&mut self.kept);
         collect(shared, &mut batch);
         // A million deletes need not be one batch.
-        while batch.len() > LAZY_BATCH {
-            let rest = batch.split_off(LAZY_BATCH);
+        while let Some(length) = part_of(&batch) {
+            let rest = batch.split_off(length);
             let part = std::mem::replace(&mut batch, rest);
             if let Err(error) = self.commit(shared, part, Vec::new(), Durability::Lazy).await {
                 // What was not even tried must not be forgotten either.
@@ -257,6 +279,14 @@ impl Committer {
         let keep: Vec<Change> = batch.iter().take(lazy).cloned().collect();
         let has_more = batch.len() > lazy;
         let mut result = shared.store.commit(batch, durability).await;
+        if let Err(StoreError::TooLarge { size, limit }) = result
+            && has_more
+        {
+            // Nothing is applied, and the log is well: what goes along with it every time is not what is too large.
+            self.kept = keep;
+            self.lazy_at = (lazy > 0).then(Moment::now);
+            return Err(PubSubError::TooLarge { size, limit });
+        }
         if result == Err(StoreError::Full) {
             self.kept = keep;
             if has_more && lazy > 0 {
@@ -345,6 +375,17 @@ fn collect(shared: &Shared, batch: &mut Vec<Change>) {
     }
 }
 
+/// How many of these changes are stored at once, where that is not all of them.
+fn part_of(batch: &[Change]) -> Option<usize> {
+    let mut bytes = 0;
+    let fits = |change: &&Change| {
+        bytes += change.bytes();
+        bytes <= LAZY_BYTES
+    };
+    let length = batch.iter().take(LAZY_BATCH).take_while(fits).count().max(1);
+    (length < batch.len()).then_some(length)
+}
+
 enum Wake {
     Op(Op),
     Dirty,
@@ -359,5 +400,7 @@ const GROUP: usize = 4096;
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// How many changes that nobody waits for are stored at once.
 const LAZY_BATCH: usize = 20_000;
+/// … and how many bytes of them: with the largest publication it is less than a log takes.
+const LAZY_BYTES: usize = 4 * 1024 * 1024;
 /// What nobody waits for is on disk after this time at the latest.
 const FORCE_AFTER: std::time::Duration = std::time::Duration::from_secs(1);

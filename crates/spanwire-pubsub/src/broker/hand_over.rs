@@ -14,8 +14,8 @@ use crate::error::PubSubError;
 use crate::id::{Position, SubKey, TopicId};
 use crate::message::{Message, StoredMessage};
 use crate::settings::SubscriptionSettings;
-use crate::store::{Change, GapCause, StoreError};
-use crate::topic::{Content, Failure, Taken, Topic};
+use crate::store::{GapCause, StoreError};
+use crate::topic::{Content, Failure, Taken};
 
 /// Gives messages back if it is dropped before they are handed over.
 struct Guard<'a> {
@@ -50,34 +50,31 @@ impl Shared {
         self: &Arc<Self>,
         located: &Located,
     ) -> Result<(), PubSubError> {
-        let is_marked = |topic: &Topic| {
-            topic.subscription(located.id).is_none_or(|subscription| subscription.record.in_use)
-        };
         if self.is_closing() {
             return Err(PubSubError::Closed);
         }
-        if is_marked(&located.handle.lock()) {
+        let id = located.id;
+        let is_stored = self.with(&located.handle, |topic| {
+            if topic.subscription(id).is_none_or(|it| it.in_use_stored) {
+                return true;
+            }
+            if let Some(subscription) = topic.touch(id) {
+                subscription.record.in_use = true;
+                subscription.record_changed = true;
+            }
+            false
+        });
+        if is_stored {
             return Ok(());
         }
-        let (shared, located) = (Arc::clone(self), located.clone());
-        let prepare = move || {
-            let topic = located.handle.lock();
-            let record = topic.subscription(located.id).map(|it| it.record.clone());
-            drop(topic);
-            let record = record.map(|mut record| {
-                record.in_use = true;
-                record
-            });
-            let changes = record.map(|it| Change::PutSubscription(located.id, Box::new(it)));
-            Ok((changes.into_iter().collect(), move || {
-                shared.with(&located.handle, |topic| {
-                    if let Some(subscription) = topic.touch(located.id) {
-                        subscription.record.in_use = true;
-                    }
-                });
-            }))
-        };
-        self.structural(prepare).await
+        // Those who come at once share one write to the disk.
+        self.flush().await?;
+        self.with(&located.handle, |topic| {
+            if let Some(subscription) = topic.touch(id) {
+                subscription.in_use_stored = true;
+            }
+        });
+        Ok(())
     }
 
     /// Reads what is not at hand, asks the hook, and sees to it that repeats are marked whatever happens.

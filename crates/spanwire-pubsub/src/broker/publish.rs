@@ -72,6 +72,7 @@ impl Broker {
         let now = Timestamp::from_microseconds(shared.clock.now().wall);
         let mut drafts = Vec::with_capacity(publications.len());
         let mut kept = Vec::with_capacity(publications.len());
+        let mut room = MAX_CALL_BYTES;
         for publication in publications {
             let publication = match &settings.hook {
                 Some(hook) => {
@@ -92,6 +93,17 @@ impl Broker {
             }
             message.limit(settings.limit_message_expiry, settings.limit_retention);
             let encoded = EncodedMessage::of(&message);
+            // A text of a million quotes is twice as long where it is kept.
+            let (size, limit) = (encoded.len(), shared.settings.max_message_bytes);
+            if size > limit.saturating_mul(2).saturating_add(ENVELOPE_BYTES) {
+                return Err(PubSubError::TooLarge { size, limit });
+            }
+            room = room.checked_sub(size).ok_or_else(|| {
+                PubSubError::Input(format!(
+                    "The messages of one call take more than {MAX_CALL_BYTES} bytes; publish them in \
+                     several calls"
+                ))
+            })?;
             drafts.push(Draft { message, has_gd, recipients, encoded });
         }
         let outcomes = match drafts.is_empty() {
@@ -160,3 +172,8 @@ impl Shared {
         }
     }
 }
+
+/// What the messages of one call may take as they are kept: the log takes no batch of more than 64 MiB.
+const MAX_CALL_BYTES: usize = 48 * 1024 * 1024;
+/// What a message has beside its content.
+const ENVELOPE_BYTES: usize = 64 * KIB;

@@ -2,17 +2,18 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use spanwire_protocol::TopicAccess;
 
 use super::access::Endpoint;
 use super::ports::SubscriptionFacts;
-use super::{Broker, Handle, Located, Shared};
+use super::{Broker, Consumer, Handle, Located, Shared};
 use crate::error::PubSubError;
 use crate::id::{EndpointId, Position, SubKey, SubscriptionId};
 use crate::settings::{Delivery, EndpointKind, SubscriptionSettings};
 use crate::store::{Change, SubscriptionRecord};
-use crate::topic::{Start, Subscription, Topic, microseconds};
+use crate::topic::{Now, Start, Subscription, Topic, microseconds};
 
 /// Where a new subscription begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -215,6 +216,22 @@ impl Broker {
     }
 }
 
+impl Consumer {
+    /// Ends the subscription with its consumer, unless somebody else has become that; tells whether it did. The future
+    /// does not need the consumer any more.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub fn end(&self) -> impl Future<Output = Result<bool, PubSubError>> + Send + use<> {
+        let located = Located { handle: Arc::clone(&self.handle), id: self.id };
+        let (shared, holder) = (Arc::clone(&self.shared), self.holder);
+        async move {
+            let is_ours = move |it: &Subscription| it.holder.is_none() || it.is_held_by(holder);
+            shared.end_if(located, is_ours).await
+        }
+    }
+}
+
 impl Shared {
     /// The one subscription of an endpoint that has only one, or that of a managed object.
     fn existing(&self, handle: &Handle, by: &Endpoint, managed: Option<u64>) -> Option<Subscribed> {
@@ -328,55 +345,98 @@ impl Shared {
         handles.flat_map(of_handle).collect()
     }
 
+    /// Ends a subscription.
     pub(super) async fn end(self: &Arc<Self>, located: Located) -> Result<(), PubSubError> {
-        let (hook, facts) = {
-            let topic = located.handle.lock();
-            let facts = topic.subscription(located.id).map(|it| self.facts(&topic, it));
-            (topic.settings.hook.clone(), facts)
-        };
-        let shared = Arc::clone(self);
-        let prepare = move || {
-            let changes = located.handle.lock().removal(located.id);
-            Ok((changes, move || shared.forget_subscription(&located.handle, located.id)))
-        };
-        self.structural(prepare).await?;
-        if let (Some(hook), Some(facts)) = (hook, facts) {
-            self.hooks.on_unsubscribed(hook, facts).await;
-        }
-        Ok(())
+        self.end_if(located, |_| true).await.map(drop)
     }
 
-    /// Ends the subscriptions of WebSocket clients that stay away longer than their topic allows; tells how many.
+    /// Ends a subscription if something is true of it when its turn has come; tells whether it was.
+    pub(super) async fn end_if(
+        self: &Arc<Self>,
+        located: Located,
+        is_meant: impl Fn(&Subscription) -> bool + Send + 'static,
+    ) -> Result<bool, PubSubError> {
+        let (hook, facts, many) = {
+            let topic = located.handle.lock();
+            let Some(subscription) = topic.subscription(located.id).filter(|it| is_meant(it))
+            else {
+                return Ok(false);
+            };
+            let facts = self.facts(&topic, subscription);
+            (topic.settings.hook.clone(), facts, topic.claimed(located.id).count() > MAX_CLAIMED)
+        };
+        if many {
+            // More than one batch takes: the queue goes first.
+            self.with(&located.handle, |topic| topic.clear_queue(located.id));
+            self.flush().await?;
+        }
+        let shared = Arc::clone(self);
+        let (told, tell) = std::sync::mpsc::sync_channel(1);
+        let prepare = move || {
+            let topic = located.handle.lock();
+            let ends = topic.subscription(located.id).is_some_and(is_meant);
+            told.send(ends).unwrap_or_default();
+            let changes = if ends { topic.removal(located.id) } else { Vec::new() };
+            drop(topic);
+            Ok((changes, move || {
+                if ends {
+                    shared.forget_subscription(&located.handle, located.id);
+                }
+            }))
+        };
+        self.structural(prepare).await?;
+        let ended = tell.try_recv().unwrap_or(false);
+        if let Some(hook) = hook.filter(|_| ended) {
+            self.hooks.on_unsubscribed(hook, facts).await;
+        }
+        Ok(ended)
+    }
+
+    /// Ends the subscriptions of WebSocket clients that stay away longer than their topic allows; tells how many. No
+    /// client could come while no server ran: that time does not count.
     pub(super) async fn end_inactive(self: &Arc<Self>) -> usize {
-        let mut ended = 0;
-        let now = self.clock.now().wall;
+        let is_away = |it: &Subscription, limit: Duration, now: Now, started: Now| {
+            let absent = now.wall.saturating_sub(it.record.last_seen.max(started.wall));
+            it.holder.is_none()
+                && it.record.managed.is_none()
+                && it.record.settings.delivery == Delivery::WebSocket
+                // However the wall clock is set, nobody was away for longer than this server runs.
+                && absent.min(now.monotonic.saturating_sub(started.monotonic)) >= microseconds(limit)
+        };
+        let (now, started) = (self.clock.now(), self.started);
         let mut away = Vec::new();
         for handle in self.handles() {
             let topic = handle.lock();
             let Some(limit) = topic.settings.limit_sub_inactivity else { continue };
-            let is_away = |it: &&Subscription| {
-                it.holder.is_none()
-                    && it.record.managed.is_none()
-                    && it.record.settings.delivery == Delivery::WebSocket
-                    && now.saturating_sub(it.record.last_seen) >= microseconds(limit)
-            };
-            let ids: Vec<_> = topic.subscriptions().filter(is_away).map(|it| it.id).collect();
+            let ids: Vec<_> = topic
+                .subscriptions()
+                .filter(|it| is_away(it, limit, now, started))
+                .map(|it| (it.id, it.record.key.masked()))
+                .collect();
             drop(topic);
-            away.extend(ids.into_iter().map(|id| Located { handle: Arc::clone(&handle), id }));
+            away.extend(
+                ids.into_iter()
+                    .map(|(id, key)| (Located { handle: Arc::clone(&handle), id }, key, limit)),
+            );
         }
-        for located in away {
-            let (name, key) = {
-                let topic = located.handle.lock();
-                let key = topic.subscription(located.id).map(|it| it.record.key.masked());
-                (topic.name().to_owned(), key)
-            };
-            if self.end(located).await.is_ok() {
-                ended += 1;
-                tracing::info!(
-                    topic = name,
-                    key,
-                    "a subscription ended: its subscriber stayed away"
-                );
+        let mut ended = 0;
+        for (located, key, limit) in away {
+            let name = located.handle.lock().name().to_owned();
+            // Its subscriber may be back by then.
+            let still = move |it: &Subscription| is_away(it, limit, now, started);
+            match self.end_if(located, still).await {
+                Ok(true) => {
+                    ended += 1;
+                    tracing::info!(
+                        topic = name,
+                        key,
+                        "a subscription ended: its subscriber stayed away"
+                    );
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(topic = name, key, %error, "a subscription did not end");
+                }
             }
         }
         ended
@@ -397,3 +457,6 @@ impl Shared {
 fn before_next(topic: &Topic) -> Position {
     Position { epoch: topic.record.epoch, offset: topic.next().saturating_sub(1) }
 }
+
+/// How many messages go with a subscription in the batch that removes it.
+const MAX_CLAIMED: usize = 50_000;

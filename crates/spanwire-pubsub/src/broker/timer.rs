@@ -63,6 +63,8 @@ pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
     let mut away = tokio::time::interval(AWAY_EVERY);
     away.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     away.tick().await;
+    // Beside the timer: it calls hooks, which take their time.
+    let mut ending: Option<tokio::task::JoinHandle<usize>> = None;
     loop {
         let Some(shared) = broker.upgrade().filter(|it| !it.is_closing()) else { return };
         let clock = Arc::clone(&shared.clock);
@@ -88,8 +90,10 @@ pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
             () = due => {}
             () = timer.wake.notified() => {}
             _ = away.tick() => {
-                if let Some(shared) = broker.upgrade() {
-                    shared.end_inactive().await;
+                if let Some(shared) = broker.upgrade()
+                    && ending.as_ref().is_none_or(|it| it.is_finished())
+                {
+                    ending = Some(tokio::spawn(async move { shared.end_inactive().await }));
                 }
             }
         }

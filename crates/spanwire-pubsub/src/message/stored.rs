@@ -137,6 +137,11 @@ impl EncodedMessage {
         drop(rmp_serde::encode::write(&mut bytes, &Body::of(message)));
         Self(bytes)
     }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Positions count: fields are added at the end, with a default.

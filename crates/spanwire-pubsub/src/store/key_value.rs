@@ -107,13 +107,16 @@ impl KeyValueMessageStore {
         &self,
         tree: &'static str,
         owners: &[u64],
-        orphans: &mut Batch,
+        orphans: &mut Orphans<'_>,
         visit: &mut VisitPart<'_>,
     ) -> Result<(), StoreError> {
         self.read(tree, &mut |key, value| {
             let (owner, rest) = split(key)?;
             if owners.binary_search(&owner).is_err() {
                 orphans.delete(tree, key);
+                if tree == "message" && StoredMessage::is_header_alone(&value) {
+                    orphans.delete("body", key);
+                }
                 return Ok(());
             }
             visit(owner, rest, value)
@@ -121,9 +124,44 @@ impl KeyValueMessageStore {
     }
 }
 
+/// What belongs to nobody any more, deleted a page at a time.
+struct Orphans<'a> {
+    database: &'a dyn KeyValue,
+    batch: Batch,
+    count: usize,
+}
+
+impl<'a> Orphans<'a> {
+    fn new(database: &'a dyn KeyValue) -> Self {
+        Self { database, batch: Batch::new(), count: 0 }
+    }
+
+    fn delete(&mut self, tree: &'static str, key: &[u8]) {
+        self.batch.delete(tree, key);
+        self.count += 1;
+        if self.count.is_multiple_of(PAGE) {
+            self.submit();
+        }
+    }
+
+    fn finish(mut self) {
+        if self.count > 0 {
+            self.submit();
+            tracing::info!(records = self.count, "deleted what belonged to topics that are gone");
+        }
+    }
+
+    fn submit(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.urgent();
+        // What is not deleted now is found by the next start.
+        self.database.submit(batch, spanwire_store::Durability::Lazy, Box::new(|_| {}));
+    }
+}
+
 impl MessageStore for KeyValueMessageStore {
     fn load(&self, visit: &mut dyn FnMut(Record)) -> Result<(), StoreError> {
-        let mut orphans = Batch::new();
+        let mut orphans = Orphans::new(&*self.0);
         let mut next = Vec::new();
         self.read("next", &mut |key, value| {
             next.push((number(key)?, number(&value)?));
@@ -179,9 +217,7 @@ impl MessageStore for KeyValueMessageStore {
             visit(Record::Message(TopicId(id), number(rest)?, message));
             Ok(())
         })?;
-        if !orphans.is_empty() {
-            self.0.submit(orphans, spanwire_store::Durability::Lazy, Box::new(|_| {}));
-        }
+        orphans.finish();
         Ok(())
     }
 
@@ -220,6 +256,9 @@ impl MessageStore for KeyValueMessageStore {
                 })
                 .map_err(|error| match error {
                     DatabaseError::Full { .. } => StoreError::Full,
+                    DatabaseError::Size { size, most, .. } => {
+                        StoreError::TooLarge { size, limit: most }
+                    }
                     error => StoreError::Failed(error.to_string()),
                 })
         })

@@ -24,6 +24,7 @@ pub(super) const ALL: &[(&str, Rule)] = &[
     ("a message that is appended again is another one", a_message_can_be_replaced),
     ("empty batches are no error", empty_batches_are_no_error),
     ("many and large changes fit into a batch", large_batches_fit),
+    ("a batch that is too large harms no other", what_is_too_large_harms_no_other),
     ("a healthy log says so", a_healthy_log_says_so),
 ];
 
@@ -355,6 +356,19 @@ fn large_batches_fit(store: &dyn MessageStore) {
     assert_eq!(fetch(store, 1, &[5_001, 5_000]), [Some(large), Some(message(b"small"))]);
     force(store, (1..=5_001).map(|offset| Change::Delete(TOPIC, offset)).collect());
     assert_eq!(all(store), []);
+}
+
+fn what_is_too_large_harms_no_other(store: &dyn MessageStore) {
+    let large = message(&vec![7; 500_000]);
+    let batch = (1..=40).map(|offset| Change::Append(TOPIC, offset, large.clone())).collect();
+    let outcome = wait(store.commit(batch, Durability::Forced));
+    let is_refused = matches!(outcome, Err(StoreError::TooLarge { size, limit }) if size > limit);
+    assert!(outcome.is_ok() || is_refused, "{outcome:?}");
+    assert_eq!(store.health(), Ok(()));
+    force(store, vec![Change::Append(TOPIC, 41, message(b"small"))]);
+    let found = fetch(store, 1, &[1, 41]);
+    let found: Vec<bool> = found.iter().map(Option::is_some).collect();
+    assert_eq!(found, [outcome.is_ok(), true]);
 }
 
 fn a_healthy_log_says_so(store: &dyn MessageStore) {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sha2::{Digest, Sha256};
+
 use super::log::{Content, Entry};
 use super::subscription::Subscription;
 use super::{LastPublication, Now, Topic};
@@ -135,6 +137,9 @@ impl Topic {
             }
             self.own_ids_by_time.insert((record.at, hash));
         }
+        while self.own_ids.len() > MAX_OWN_IDS {
+            self.forget_own_id();
+        }
         let keep = keep && self.is_awaited();
         let mut kept = Vec::new();
         for (offset, header, message, guaranteed) in admitted.messages {
@@ -198,7 +203,7 @@ impl Topic {
     /// Gives a message its place, or none.
     fn place(&self, plan: &Plan, batch: &mut Batch, draft: Draft, now: Now) {
         let Draft { mut message, has_gd, recipients, encoded } = draft;
-        let own_id = message.has_own_id.then(|| hash(&message.id));
+        let own_id = message.has_own_id.then(|| hash(&message.publisher, &message.id));
         if let Some(offset) = own_id.and_then(|hash| self.published_before(plan, batch, hash, now))
         {
             batch.outcomes.push(Outcome::Repeated(Arc::clone(&message.id), self.position(offset)));
@@ -334,22 +339,25 @@ impl Admitted {
         self.messages.iter().map(|(_, _, message, _)| message)
     }
 
-    /// Bytes of what will be delivered.
+    /// Bytes of the messages, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.messages().map(|message| message.size).sum()
+        self.messages().map(|message| message.weight()).sum()
     }
 }
 
-/// Where a publisher's id is kept under: two ids are the same if 128 bits of a hash are.
-fn hash(id: &str) -> u128 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        (salt, id).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
+/// Where a publisher's id is kept under: 128 bits of a hash. Another publisher's id is another one, so that nobody keeps
+/// the messages of others out by guessing their ids.
+fn hash(publisher: &str, id: &str) -> u128 {
+    let mut hasher = Sha256::new();
+    hasher.update(publisher.len().to_be_bytes());
+    hasher.update(publisher);
+    hasher.update(id);
+    let half = hasher.finalize().first_chunk().copied();
+    u128::from_be_bytes(half.unwrap_or_default())
 }
 
 /// How many offsets are reserved at once for messages that are not stored.
 const RESERVE: u64 = 65_536;
+
+/// How many ids of publishers are known at once; the oldest are forgotten first, before their time.
+const MAX_OWN_IDS: usize = 1_000_000;

@@ -91,12 +91,17 @@ impl Topic {
     /// What a subscription that ends leaves behind. It has to be stored before the subscription is
     /// [removed](Self::remove).
     pub(crate) fn removal(&self, id: SubscriptionId) -> Vec<Change> {
-        let Some(subscription) = self.subscriptions.get(&id) else { return Vec::new() };
-        // What only it was to get goes with it: what had waited for a first subscriber would wait again after a crash.
-        let is_last = |offset: &u64| self.log.get(*offset).is_some_and(|it| it.references == 1);
-        let last = subscription.pending(self.next).filter(is_last);
-        let last = last.map(|offset| Change::Delete(self.id, offset));
-        last.chain([Change::DeleteSubscription(id)]).collect()
+        let claimed = self.claimed(id).map(|offset| Change::Delete(self.id, offset));
+        claimed.chain([Change::DeleteSubscription(id)]).collect()
+    }
+
+    /// What had waited for this subscription to come and is in its queue still: it goes with it, or it would wait again
+    /// after a crash. What others published to it alone nobody takes up again.
+    pub(crate) fn claimed(&self, id: SubscriptionId) -> impl Iterator<Item = u64> + '_ {
+        let subscription = self.subscriptions.get(&id).filter(|it| !it.record.claims.is_empty());
+        subscription
+            .into_iter()
+            .flat_map(|it| it.pending(self.next).filter(|offset| claims(&it.record, *offset)))
     }
 
     /// Ends a subscription, with its queue.

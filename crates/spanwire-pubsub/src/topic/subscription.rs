@@ -77,7 +77,9 @@ pub(crate) struct Subscription {
     /// Changes that are not given to the store yet, beside that of the record.
     pub(super) changes: Vec<Change>,
     /// Stored as it is then, so that it is never older than what was stored with a change of its own.
-    pub(super) record_changed: bool,
+    pub(crate) record_changed: bool,
+    /// Whether it is on disk that somebody takes messages.
+    pub(crate) in_use_stored: bool,
     pub(crate) counters: Counters,
 }
 
@@ -120,6 +122,7 @@ impl Subscription {
             waiters: Vec::new(),
             changes: Vec::new(),
             record_changed: false,
+            in_use_stored: false,
             counters: Counters::default(),
         }
     }

@@ -88,9 +88,9 @@ impl Drop for Attached {
         self.connections.unsubscribed(&self.connection, &self.masked_key);
         let ends = self.consumer.info().is_some_and(|info| info.settings.ends_with_connection);
         if ends && !self.broker.is_closing() {
-            let (broker, key) = (self.broker.clone(), self.consumer.key().clone());
+            let end = self.consumer.end();
             tokio::spawn(async move {
-                if let Err(error) = broker.remove_subscription(&key).await {
+                if let Err(error) = end.await {
                     tracing::warn!(%error, "a subscription did not end with its connection");
                 }
             });

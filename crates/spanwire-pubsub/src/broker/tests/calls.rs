@@ -293,3 +293,35 @@ async fn settings_that_change_while_a_subscriber_is_seen_stay_changed() {
     let broker = open(&disk.after_crash(0), &clock);
     assert_eq!(broker.subscription(&key).unwrap().settings.batch_size, 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_without_a_server_is_no_absence() {
+    let limit_sub_inactivity = Some(Duration::from_secs(3_600));
+    let settings = TopicSettings { limit_sub_inactivity, ..TopicSettings::default() };
+    let (broker, disk, clock) = fresh(settings.clone()).await;
+    let key = subscribe(&broker, websocket()).await;
+    drop(attach(&broker, &key).await);
+    broker.close().await.unwrap();
+    drop(broker);
+    // A weekend, and another one by the wall clock alone while it runs.
+    tokio::time::sleep(Duration::from_secs(48 * 3_600)).await;
+    let broker = open(&disk.after_crash(0), &clock);
+    broker.put_topic(TopicId(1), TOPIC, settings).await.unwrap();
+    clock.set_by(48 * 3_600 * 1_000_000);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(broker.subscription(&key).is_some());
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert!(broker.subscription(&key).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_consumer_not_with_a_former_one() {
+    let (broker, ..) = fresh(TopicSettings::default()).await;
+    let key = subscribe(&broker, websocket()).await;
+    let first = attach(&broker, &key).await;
+    let second = attach(&broker, &key).await;
+    assert_eq!(first.end().await, Ok(false));
+    assert!(broker.subscription(&key).is_some());
+    assert_eq!(second.end().await, Ok(true));
+    assert!(broker.subscription(&key).is_none());
+}

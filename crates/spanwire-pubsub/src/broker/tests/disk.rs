@@ -22,6 +22,8 @@ pub(super) struct Disk {
     first: usize,
     pub(super) delay: Duration,
     pub(super) is_full: bool,
+    /// The most bytes of a batch; 0 is any number.
+    pub(super) batch_limit: usize,
     /// The next commit fails, and with it all later ones.
     pub(super) fails: bool,
     /// Every read fails.
@@ -90,6 +92,10 @@ impl MessageStore for SimStore {
         }
         if disk.is_full && !batch.is_empty() {
             return Box::pin(std::future::ready(Err(StoreError::Full)));
+        }
+        let (size, limit) = (batch.iter().map(Change::bytes).sum(), disk.batch_limit);
+        if limit > 0 && size > limit {
+            return Box::pin(std::future::ready(Err(StoreError::TooLarge { size, limit })));
         }
         batch.iter().for_each(|change| disk.live.apply(change.clone()));
         disk.written.push(batch);

@@ -132,3 +132,58 @@ async fn invariant_29_what_waits_takes_no_memory_but_an_entry() {
     }
     assert_eq!(handle.lock().depth_gd(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_for_the_log_is_refused_alone() {
+    let (broker, disk, _) = fresh(TopicSettings::default()).await;
+    disk.disk().batch_limit = 5_000_000;
+    let me = broker.internal();
+    let key = subscribe(&broker, SubscriptionSettings::default()).await;
+    publish(&broker, "acknowledged meanwhile").await;
+    assert_eq!(pull(&broker, &key).await.len(), 1);
+    let small = || broker.publish(&me, TOPIC, vec![guaranteed("small")]);
+    let large = broker.publish(&me, TOPIC, vec![guaranteed(&"x".repeat(10_000_000))]);
+    let (before, large, after) = tokio::join!(small(), large, small());
+    assert!(matches!(large, Err(PubSubError::TooLarge { limit: 5_000_000, .. })), "{large:?}");
+    assert!(before.is_ok() && after.is_ok(), "{before:?} {after:?}");
+    assert_eq!(broker.health(), Ok(()));
+    broker.flush().await.unwrap();
+    let broker = open(&disk.after_crash(0), &TestClock::new());
+    let all = Pull { limit: 0, lease: None, wait: Duration::ZERO };
+    let kept = broker.pull(&broker.internal(), "", &key, all).await.unwrap();
+    assert_eq!(offsets(&kept), [2, 3], "nothing stands where the large one would have stood");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_grows_where_it_is_kept_is_measured_there() {
+    let (disk, clock) = (SimStore::default(), TestClock::new());
+    let settings = BrokerSettings { max_message_bytes: 100_000, ..BrokerSettings::default() };
+    let broker = open_with(&disk, &clock, settings);
+    broker.put_topic(TopicId(1), TOPIC, TopicSettings::default()).await.unwrap();
+    let me = broker.internal();
+    let plain = broker.publish(&me, TOPIC, vec![guaranteed(&"x".repeat(100_000))]).await;
+    assert!(plain.is_ok(), "{plain:?}");
+    let escaped = broker.publish(&me, TOPIC, vec![guaranteed(&"\u{1}".repeat(100_000))]).await;
+    assert!(matches!(escaped, Err(PubSubError::TooLarge { .. })), "{escaped:?}");
+    for keys in [vec!["zpsk.x".to_owned(); 101], vec!["x".repeat(201)]] {
+        let message = Publication { reply_to_sk: keys, ..guaranteed("x") };
+        let refused = broker.publish(&me, TOPIC, vec![message]).await;
+        assert!(matches!(refused, Err(PubSubError::Input(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_however_much_had_waited_for_it() {
+    let settings = TopicSettings { max_depth_gd: 200_000, ..TopicSettings::default() };
+    let (broker, disk, clock) = fresh(settings).await;
+    let me = broker.internal();
+    for _ in 0..120 {
+        broker.publish(&me, TOPIC, vec![guaranteed("x"); 1_000]).await.unwrap();
+    }
+    let key = subscribe(&broker, SubscriptionSettings::default()).await;
+    disk.disk().batch_limit = 16_000_000;
+    broker.unsubscribe(&me, "", &key).await.unwrap();
+    let broker = open(&disk.after_crash(0), &clock);
+    assert_eq!(broker.0.handle_by_name(TOPIC).unwrap().lock().depth_gd(), 0, "none waits again");
+    assert_eq!(broker.health(), Ok(()));
+}

@@ -90,6 +90,7 @@ fn what_belongs_to_nobody_any_more_is_deleted_at_the_next_start() {
     let store = KeyValueMessageStore::new(Arc::clone(&database) as Arc<dyn KeyValue>);
     let changes = vec![
         Change::Append(TopicId(9), 1, message("of a topic that is gone")),
+        Change::Append(TopicId(9), 2, message(&"long ".repeat(1_000))),
         Change::PutAttempts(SubscriptionId(9), 1, 2),
         Change::PutAcked(SubscriptionId(9), 0, Some(Box::new([1; 64]))),
     ];
@@ -97,7 +98,7 @@ fn what_belongs_to_nobody_any_more_is_deleted_at_the_next_start() {
     let mut read = 0;
     store.load(&mut |_| read += 1).unwrap();
     assert_eq!(read, 0);
-    for tree in ["message", "attempts", "acked"] {
+    for tree in ["message", "body", "attempts", "acked"] {
         assert_eq!(database.scan(tree, b""), Ok(vec![]), "{tree}");
     }
 }
