@@ -21,11 +21,12 @@ use crate::machine::Measured;
 pub(crate) struct Program(PathBuf);
 
 impl Program {
-    /// Looks where programs are, and in further folders.
+    /// Looks into these folders, then where programs are.
     pub(crate) fn find(name: &str, folders: &[&str]) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let further = ["/usr/sbin", "/usr/local/sbin"].iter().chain(folders).map(PathBuf::from);
-        let mut all = std::env::split_paths(&path).chain(further);
+        let further = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+        let first = folders.iter().map(PathBuf::from);
+        let mut all = first.chain(std::env::split_paths(&path)).chain(further);
         all.find_map(|folder| Some(folder.join(name)).filter(|it| it.is_file())).map(Self)
     }
 

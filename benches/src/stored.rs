@@ -129,9 +129,9 @@ fn mib(kib: u64) -> f64 {
 }
 
 const TOPIC: &str = "stored";
-const BATCH: u32 = 1_000;
+const BATCH: u32 = 50;
 /// How many such calls are under way.
-const CALLS: u32 = 4;
+const CALLS: u32 = 32;
 /// Section 11 of the design.
 const MOST_START: f64 = 10.0;
 /// Row L-10.
