@@ -22,6 +22,7 @@ mod one_port;
 mod one_service;
 mod pressure;
 mod process;
+mod pubsub;
 mod python;
 mod rest;
 mod sessions;

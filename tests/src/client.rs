@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use spanwire_protocol::{Codec, Payload};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -21,6 +22,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// A client on one connection.
 pub struct Client {
     socket: WebSocketStream<Box<dyn Io>>,
+    codec: Codec,
     /// The session's token, once there is one.
     pub token: String,
     sent: u32,
@@ -49,7 +51,7 @@ impl Client {
         stream.set_nodelay(true)?;
         let stream: Box<dyn Io> = Box::new(stream);
         let (socket, _) = client_async(request, stream).await?;
-        Ok(Self { socket, token: String::new(), sent: 0 })
+        Ok(Self { socket, codec: Codec::Json, token: String::new(), sent: 0 })
     }
 
     /// Connects by TLS, trusting one certificate.
@@ -63,7 +65,7 @@ impl Client {
         let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap();
         let stream: Box<dyn Io> = Box::new(stream);
         let (socket, _) = client_async(format!("wss://localhost{path}"), stream).await.unwrap();
-        Self { socket, token: String::new(), sent: 0 }
+        Self { socket, codec: Codec::Json, token: String::new(), sent: 0 }
     }
 
     /// Connects and logs in.
@@ -75,9 +77,19 @@ impl Client {
 
     /// Logs in and remembers the token.
     pub async fn create_session(&mut self, username: &str, secret: &str) -> Value {
+        self.create_session_as("test.1", username, secret).await
+    }
+
+    /// Logs in under a client id, and remembers the token.
+    pub async fn create_session_as(
+        &mut self,
+        client_id: &str,
+        username: &str,
+        secret: &str,
+    ) -> Value {
         let meta = json!({
             "action": "create-session", "id": "login", "timestamp": "2024-03-04T10:20:30.123456",
-            "client_id": "test.1", "client_name": "Test", "username": username, "secret": secret,
+            "client_id": client_id, "client_name": "Test", "username": username, "secret": secret,
         });
         self.send(&json!({"meta": meta, "data": {}})).await;
         let reply = self.receive().await;
@@ -117,9 +129,21 @@ impl Client {
         self.send(&json!({"meta": meta, "data": {"response": response}})).await;
     }
 
-    /// Sends a JSON message.
+    /// Speaks MessagePack in binary messages from now on.
+    pub fn speak_messagepack(&mut self) {
+        self.codec = Codec::MsgPack;
+    }
+
+    /// Sends a message.
     pub async fn send(&mut self, message: &Value) {
-        self.send_frame(Message::text(message.to_string())).await;
+        let frame = match self.codec {
+            Codec::Json => Message::text(message.to_string()),
+            Codec::MsgPack => {
+                let encoded = Payload::from_serialize(Codec::MsgPack, message).unwrap();
+                Message::binary(encoded.bytes().clone())
+            }
+        };
+        self.send_frame(frame).await;
     }
 
     /// Sends any WebSocket message.
@@ -128,11 +152,14 @@ impl Client {
         let _ = self.socket.send(message).await;
     }
 
-    /// The next JSON message; pings and pongs are skipped.
+    /// The next message; pings and pongs are skipped.
     pub async fn receive(&mut self) -> Value {
-        match self.receive_frame().await {
-            Some(Message::Text(text)) => serde_json::from_str(&text).unwrap(),
-            other => panic!("expected a text message, got {other:?}"),
+        match (self.receive_frame().await, self.codec) {
+            (Some(Message::Text(text)), Codec::Json) => serde_json::from_str(&text).unwrap(),
+            (Some(Message::Binary(bytes)), Codec::MsgPack) => {
+                Payload::from_encoded(Codec::MsgPack, bytes).parse().unwrap()
+            }
+            (other, _) => panic!("expected a message, got {other:?}"),
         }
     }
 

@@ -14,6 +14,7 @@
 pub mod client;
 pub mod endpoint;
 pub mod http;
+pub mod messaging;
 pub mod secrecy;
 pub mod server;
 pub mod tls;
@@ -41,6 +42,24 @@ where
         }
     };
     assert!(tokio::time::timeout(PATIENCE, holds).await.is_ok(), "still not: {what}");
+}
+
+/// Asks until there is an answer, and returns it.
+pub async fn until<T, F, Fut>(what: &str, mut ask: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let answer = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    answer.unwrap_or_else(|_| panic!("still not: {what}"))
 }
 
 /// Whether the long counts are wanted (`cargo xtask long`).

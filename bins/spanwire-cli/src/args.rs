@@ -3,19 +3,28 @@
 //! What is written down here is derived by clap; the nouns of managed objects are built from the
 //! description of their kinds, see [`crate::object`]. [`command`] joins both.
 
+mod compat;
 mod connection;
 mod enmasse;
+mod pubsub;
 
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args as ClapArgs, Command, CommandFactory, FromArgMatches};
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::compat::{
+    Cleanup, ConsumeFrom, CreateEndpoint, CreateTestTopics, CreateTopic, DeleteEndpoint,
+    DeleteTopics, GetTopics, Method, PubSub, SubscribeTo,
+};
 pub(crate) use self::connection::{Close, Connection, Filter};
 pub(crate) use self::enmasse::{Diff, Enmasse, Export, ExportFormat, Import, Selection};
+pub(crate) use self::pubsub::{
+    Edit, Page, Publish, Queue, QueueMessage, Source, Take, Topic, TopicMessage,
+};
 use crate::object;
 
-/// Objects, services and live connections of a running spanwire server.
+/// Objects, services, live connections and messages of a running spanwire server.
 #[derive(Debug, Parser)]
 #[command(name = "spanwire", version)]
 pub(crate) struct Args {
@@ -89,6 +98,17 @@ pub(crate) enum Noun {
     /// Live WebSocket connections: list, show, invoke, disconnect, watch.
     #[command(subcommand)]
     Connection(Connection),
+    /// Topics that messages are published to, and the messages in them.
+    #[command(subcommand)]
+    Topic(Topic),
+    /// Subscriptions with their queues, and the messages in them.
+    #[command(subcommand)]
+    Queue(Queue),
+    /// Publish a message.
+    Publish(Box<Publish>),
+    /// Publish/subscribe as a whole, and the commands of `zato pubsub`.
+    #[command(subcommand)]
+    Pubsub(PubSub),
     /// Changes of the configuration: list, show, revert.
     #[command(subcommand)]
     History(History),
@@ -208,10 +228,13 @@ pub(crate) enum What {
 pub(crate) fn command() -> Command {
     let mut command = Args::command().mut_subcommand("completions", |last| last.display_order(100));
     for noun in object::NOUNS {
-        command = if command.find_subcommand(noun.word).is_some() {
-            command.mut_subcommand(noun.word, |known| known.subcommands(object::more_verbs(noun)))
-        } else {
-            command.subcommand(object::command(noun))
+        let known = command.find_subcommand(noun.word);
+        command = match known.map(|known| known.find_subcommand("list").is_some()) {
+            None => command.subcommand(object::command(noun)),
+            Some(lists_more) => command.mut_subcommand(noun.word, |known| {
+                let list = (!lists_more).then(|| object::list(noun));
+                known.subcommands(list).subcommands(object::more_verbs(noun))
+            }),
         };
     }
     command

@@ -85,6 +85,27 @@ impl Client {
         }
     }
 
+    /// Returns at most `limit` items of a list whose pages lead on to each other.
+    pub(crate) fn follow<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &Query,
+        limit: usize,
+    ) -> Result<Vec<T>, Failure> {
+        let first = query.clone().with("limit", &limit.min(MAX_FOLLOWED).to_string());
+        let (mut path, mut all) = (format!("{path}{first}"), Vec::new());
+        loop {
+            let answer = self.send(Method::GET, &path, JSON, Vec::new())?;
+            all.extend(parse::<Vec<T>>(&answer.body)?);
+            match next(&answer.headers) {
+                Some(next) if all.len() < limit => path = next,
+                _ => break,
+            }
+        }
+        all.truncate(limit);
+        Ok(all)
+    }
+
     /// Returns one page of a list, and how long the whole list is.
     pub(crate) fn page<T: DeserializeOwned>(
         &self,
@@ -127,6 +148,15 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Failure> {
         parse(&self.send(Method::PATCH, path, MERGE_PATCH, encode(body)?)?.body)
+    }
+
+    /// Like [`Client::patch`], where values are replaced as a whole.
+    pub(crate) fn replace<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        parse(&self.send(Method::PATCH, path, JSON, encode(body)?)?.body)
     }
 
     pub(crate) fn delete(&self, path: &str) -> Result<Vec<u8>, Failure> {
@@ -214,6 +244,12 @@ fn has_more(headers: &HeaderMap, seen: usize) -> bool {
     }
 }
 
+/// The path of the next page.
+fn next(headers: &HeaderMap) -> Option<String> {
+    let (path, _) = header(headers, "link")?.strip_prefix("</api/v1/")?.split_once('>')?;
+    Some(path.to_owned())
+}
+
 fn total(headers: &HeaderMap) -> Option<usize> {
     header(headers, "x-total-count")?.parse().ok()
 }
@@ -232,6 +268,8 @@ const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const USER_AGENT: &str = concat!("spanwire-cli/", env!("CARGO_PKG_VERSION"));
 const PAGE: &str = "1000";
+/// How many messages one page has at most.
+const MAX_FOLLOWED: usize = 1_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 
@@ -248,6 +286,16 @@ mod tests {
         headers.insert("x-total-count", "1000".parse().unwrap());
         assert!(!has_more(&headers, 1_000));
         assert!(has_more(&headers, 999));
+    }
+
+    #[test]
+    fn a_page_leads_to_the_next_one() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(next(&headers), None);
+        let link = "</api/v1/pubsub/topics/%2Fa/messages?limit=2&after=3>; rel=\"next\"";
+        headers.insert("link", link.parse().unwrap());
+        let path = "pubsub/topics/%2Fa/messages?limit=2&after=3";
+        assert_eq!(next(&headers).as_deref(), Some(path));
     }
 
     #[test]

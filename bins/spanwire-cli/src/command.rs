@@ -2,14 +2,19 @@
 
 pub(crate) mod config;
 pub(crate) mod connection;
+mod content;
 mod deletes;
 mod diff;
 pub(crate) mod enmasse;
 pub(crate) mod history;
 pub(crate) mod object;
+pub(crate) mod publish;
+pub(crate) mod pubsub;
+pub(crate) mod queue;
 mod report;
 pub(crate) mod server;
 pub(crate) mod service;
+pub(crate) mod topic;
 
 use std::io::Read;
 

@@ -24,6 +24,12 @@ impl Consent {
         Self::from(yes, is_terminal)
     }
 
+    /// The same for commands whose scripts know no `--yes`: only a person is asked.
+    pub(crate) fn of_person(yes: bool) -> Result<Self, Failure> {
+        let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self::from(yes || !is_terminal, is_terminal)
+    }
+
     fn from(yes: bool, is_terminal: bool) -> Result<Self, Failure> {
         match (yes, is_terminal) {
             (true, _) => Ok(Self::Given),

@@ -13,7 +13,7 @@ mod sse;
 
 use std::process::ExitCode;
 
-use crate::args::{Asked, Noun, What};
+use crate::args::{Asked, Noun, Server, What};
 use crate::client::{Client, Failure};
 use crate::output::Output;
 
@@ -24,7 +24,10 @@ fn main() -> ExitCode {
         Err(error) => return misused(&error.format(&mut args::command())),
     };
     let Err(failure) = run(&asked) else { return ExitCode::SUCCESS };
-    output::warn(&failure.to_string());
+    match &asked.what {
+        What::Noun(Noun::Pubsub(verb)) if verb.is_compatible() => command::pubsub::failed(&failure),
+        _ => output::warn(&failure.to_string()),
+    }
     ExitCode::from(failure.exit_code())
 }
 
@@ -41,7 +44,12 @@ fn run(asked: &Asked) -> Result<(), Failure> {
     if let What::Noun(Noun::Completions { shell }) = asked.what {
         return command::completions(shell);
     }
-    let client = Client::open(&asked.global.server)?;
+    let client = match &asked.what {
+        What::Noun(Noun::Pubsub(verb)) if let Some(path) = verb.path() => {
+            Client::open(&Server { data: path.clone(), url: None, token: None })?
+        }
+        _ => Client::open(&asked.global.server)?,
+    };
     let output = Output::new(asked.global.output);
     match &asked.what {
         What::Objects(verb) => command::object::run(verb, &client, &output),
@@ -49,6 +57,10 @@ fn run(asked: &Asked) -> Result<(), Failure> {
             Noun::Ping | Noun::Server(_) => command::server::info(&client, &output),
             Noun::Service(verb) => command::service::run(verb, &client, &output),
             Noun::Connection(verb) => command::connection::run(verb, &client, &output),
+            Noun::Topic(verb) => command::topic::run(verb, &client, &output),
+            Noun::Queue(verb) => command::queue::run(verb, &client, &output),
+            Noun::Publish(args) => command::publish::run(args, &client, &output),
+            Noun::Pubsub(verb) => command::pubsub::run(verb, &client, &output),
             Noun::History(verb) => command::history::run(verb, &client, &output),
             Noun::Enmasse(verb) => command::enmasse::run(verb, &client, &output),
             Noun::Config(verb) => command::config::run(verb, &client, &output),

@@ -10,7 +10,7 @@ mod field;
 mod noun;
 mod read;
 
-pub(crate) use self::build::{command, more_verbs};
+pub(crate) use self::build::{command, list, more_verbs};
 pub(crate) use self::columns::columns;
 pub(crate) use self::noun::{NOUNS, Noun};
 pub(crate) use self::read::{Target, Verb, read};

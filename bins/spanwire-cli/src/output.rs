@@ -108,6 +108,11 @@ impl Output {
     }
 }
 
+/// Prints one JSON value, whatever the output is for.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    print_json(value)
+}
+
 /// Prints one line of a stream, and tells whether somebody still reads.
 pub(crate) fn line(text: &str) -> Result<Reader, Failure> {
     write(&format!("{}\n", clean(text)))

@@ -21,9 +21,14 @@ impl Line {
     /// The line for a request; `None` when it only reads.
     pub(crate) fn of(request: &Request, caller: &Caller) -> Option<Self> {
         let (method, path) = (request.method(), request.uri().path());
-        // An export may hold secrets; its answer does not tell whether it was asked for them, the query does.
+        // An export may hold secrets; its answer does not tell whether it was asked for them, the query does. Contents
+        // of messages are others' data, keys of subscriptions are secrets.
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if reads && !path.ends_with("/export") {
+        let of_pubsub = path.strip_prefix("/api/v1/pubsub/").is_some_and(|rest| {
+            rest.contains("/messages")
+                || (rest.starts_with("queues") && request.uri().query().is_some())
+        });
+        if reads && !of_pubsub && !path.ends_with("/export") {
             return None;
         }
         let peer = request.extensions().get::<SocketAddr>().copied();

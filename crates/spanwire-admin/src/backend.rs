@@ -1,5 +1,7 @@
 //! The port to the server that is administered.
 
+mod pubsub;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use spanwire_protocol::{ConnectionId, Timestamp};
 use thiserror::Error;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+
+pub use self::pubsub::{Place, PubSubBackend, Take};
 
 /// A future that can be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -104,6 +108,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Adds a key to the ring and encrypts stored secrets with it.
     fn rotate_key(&self) -> BoxFuture<'_, Result<KeyRotated, Failure>>;
+
+    /// Publish/subscribe; a server without it has none.
+    fn pubsub(&self) -> Option<&dyn PubSubBackend> {
+        None
+    }
 
     /// What happens from now on. A reader that is too slow loses the oldest events.
     fn events(&self) -> broadcast::Receiver<Arc<Event>>;

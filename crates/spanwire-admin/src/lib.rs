@@ -1,4 +1,5 @@
-//! The admin API of spanwire, under `/api/v1`: managed objects and their history, live connections, services, settings.
+//! The admin API of spanwire, under `/api/v1`: managed objects and their history, live connections,
+//! publish/subscribe, services, settings.
 //!
 //! [`router()`] makes an [`axum::Router`] over a [`Backend`], which the host implements; the crate itself knows neither
 //! sockets nor how objects are put to work.
@@ -13,6 +14,7 @@
 //! | `problem` | errors, as problem details |
 //! | `show` | what the configuration knows, as the API shows it |
 //! | `objects`, `history`, `transfer` | managed objects, their history, files of them |
+//! | `pubsub` | topics and queues: what they hold, and what an operator does with it |
 //! | `connections`, `services`, `settings`, `server`, `events` | the running server |
 //! | `openapi` | the description of all this |
 //!
@@ -33,6 +35,7 @@ mod objects;
 mod openapi;
 mod page;
 mod problem;
+mod pubsub;
 mod router;
 mod server;
 mod services;
@@ -40,7 +43,9 @@ mod settings;
 mod show;
 mod transfer;
 
-pub use backend::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus};
+pub use backend::{
+    Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus, Place, PubSubBackend, Take,
+};
 pub use openapi::openapi;
 pub use router::router;
 pub use show::event;

@@ -7,6 +7,7 @@ mod connections;
 mod history;
 mod objects;
 mod operation;
+mod pubsub;
 mod schemas;
 mod server;
 
@@ -29,12 +30,13 @@ pub fn openapi() -> Value {
     objects::add(&mut paths);
     history::add(&mut paths);
     connections::add(&mut paths);
+    pubsub::add(&mut paths);
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Spanwire admin API",
-            "description": "Managed objects and their history, live connections, services and settings of a \
-                            Spanwire server. Names in paths are percent-encoded: the topic /a/b is %2Fa%2Fb.",
+            "description": "Managed objects and their history, live connections, publish/subscribe, services and \
+                            settings of a Spanwire server. Names in paths are percent-encoded: the topic /a/b is %2Fa%2Fb.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -44,6 +46,7 @@ pub fn openapi() -> Value {
             {"name": "objects", "description": "Managed objects."},
             {"name": "history", "description": "Changes of managed objects, and files of them."},
             {"name": "connections", "description": "Clients that are or were connected."},
+            {"name": "pubsub", "description": "Topics and queues, and the messages in them."},
             {"name": "server", "description": "The server, its services and settings."},
             {"name": "health", "description": "Health and metrics, without a token."},
         ],

@@ -12,8 +12,8 @@ use axum::routing::{MethodRouter, get, post};
 use crate::app::App;
 use crate::problem::{ApiError, shown};
 use crate::{
-    Backend, auth, connections, events, history, objects, openapi, server, services, settings,
-    transfer,
+    Backend, auth, connections, events, history, objects, openapi, pubsub, server, services,
+    settings, transfer,
 };
 
 /// Returns the application: the API under `/api/v1`, `/metrics`, `/livez` and `/readyz`.
@@ -62,6 +62,30 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/v1/connections/{id}", get(connections::show).delete(connections::disconnect)),
         ("/api/v1/connections/{id}/invoke", post(connections::invoke)),
         ("/api/v1/connection-history", get(connections::closed)),
+        ("/api/v1/pubsub", get(pubsub::totals)),
+        ("/api/v1/pubsub/compact", post(pubsub::compact)),
+        ("/api/v1/pubsub/cleanup", post(pubsub::clean_up)),
+        ("/api/v1/pubsub/publish", post(pubsub::publish)),
+        ("/api/v1/pubsub/subscribe", post(pubsub::subscribe)),
+        ("/api/v1/pubsub/topics", get(pubsub::topics)),
+        ("/api/v1/pubsub/topics/{name}", get(pubsub::topic)),
+        ("/api/v1/pubsub/topics/{name}/clear", post(pubsub::clear_topic)),
+        ("/api/v1/pubsub/topics/{name}/messages", get(pubsub::topic_messages)),
+        (
+            "/api/v1/pubsub/topics/{name}/messages/{message}",
+            get(pubsub::topic_message).patch(pubsub::edit).delete(pubsub::delete_from_topic),
+        ),
+        ("/api/v1/pubsub/queues", get(pubsub::queues)),
+        ("/api/v1/pubsub/queues/{id}", get(pubsub::queue).delete(pubsub::remove_queue)),
+        ("/api/v1/pubsub/queues/{id}/clear", post(pubsub::clear_queue)),
+        ("/api/v1/pubsub/queues/{id}/requeue", post(pubsub::requeue)),
+        ("/api/v1/pubsub/queues/{id}/consume", post(pubsub::consume)),
+        ("/api/v1/pubsub/queues/{id}/acknowledge", post(pubsub::acknowledge)),
+        ("/api/v1/pubsub/queues/{id}/messages", get(pubsub::queue_messages)),
+        (
+            "/api/v1/pubsub/queues/{id}/messages/{message}",
+            get(pubsub::queue_message).delete(pubsub::delete_from_queue),
+        ),
         ("/api/v1/settings", get(settings::list)),
         ("/api/v1/settings/reload", post(settings::reload)),
         ("/api/v1/settings/{key}", get(settings::show)),

@@ -8,6 +8,7 @@ mod connection;
 mod event;
 mod object;
 mod problem;
+pub mod pubsub;
 mod server;
 mod settings;
 

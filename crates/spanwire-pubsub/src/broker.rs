@@ -10,15 +10,19 @@
 //! | `access` | endpoints, and what they may |
 //! | `committer` | the one task that stores |
 //! | `publish`, `subscribe`, `consume`, `operate` | the calls |
+//! | `hand_over` | between taking a message and giving it to its subscriber |
+//! | `reading` | what a start reads |
 //! | `timer` | what is due by itself |
 //! | `ports` | what the host brings: hooks, accounts |
 
 pub(crate) mod access;
 mod committer;
 mod consume;
+mod hand_over;
 mod operate;
 pub(crate) mod ports;
 mod publish;
+mod reading;
 mod subscribe;
 mod timer;
 
@@ -36,14 +40,15 @@ pub use self::consume::{Batch, Consumer, Delivered, Ended, Gap, Pull};
 pub use self::operate::{SubscriptionInfo, TopicInfo, Totals};
 use self::ports::{Hooks, NoHooks, Observer};
 pub use self::publish::Published;
+use self::reading::Reading;
 pub use self::subscribe::{StartAt, Subscribe, Subscribed};
 use self::timer::Timer;
 use crate::clock::{Clock, SystemClock};
 use crate::error::PubSubError;
 use crate::id::{EndpointId, SubKey, SubscriptionId, TopicId};
 use crate::settings::{EndpointSettings, TopicSettings};
-use crate::store::{Change, MessageStore, Record, StoreError, TopicRecord};
-use crate::topic::{HolderId, MemoryGauge, Restored, Topic};
+use crate::store::{Change, MessageStore, StoreError, TopicRecord};
+use crate::topic::{HolderId, MemoryGauge, Topic};
 
 /// How a broker works.
 #[derive(Clone, Debug)]
@@ -153,8 +158,9 @@ pub(crate) struct Shared {
     /// What may wait to be stored, in KiB.
     room: Arc<Semaphore>,
     dirty: Mutex<Vec<Arc<Handle>>>,
-    dirty_wake: Notify,
-    timer: Timer,
+    /// These two outlive it in the tasks that wait for them.
+    dirty_wake: Arc<Notify>,
+    timer: Arc<Timer>,
     memory: MemoryGauge,
     /// Contents that are kept at hand, oldest first, and what they take.
     cache: Mutex<VecDeque<(Arc<Handle>, u64, usize)>>,
@@ -212,18 +218,22 @@ impl Broker {
         let mut topics = Topics::default();
         let mut keys = HashMap::new();
         let mut dirty = Vec::new();
-        for topic in read.topics.into_values().map(Restored::finish) {
+        let wall = clock.now().wall;
+        for topic in read.topics.into_values().map(|topic| topic.finish(wall)) {
             let (id, name) = (topic.id, Arc::from(topic.name()));
             let located: Vec<_> =
                 topic.subscriptions().map(|it| (it.record.key.clone(), it.id)).collect();
-            let handle =
-                Arc::new(Handle { id, topic: Mutex::new(topic), is_dirty: AtomicBool::new(true) });
+            let is_dirty = topic.has_changes();
+            let handle = Handle { id, topic: Mutex::new(topic), is_dirty: is_dirty.into() };
+            let handle = Arc::new(handle);
             for (key, id) in located {
                 keys.insert(key, Located { handle: Arc::clone(&handle), id });
             }
             topics.by_id.insert(id, Arc::clone(&handle));
             topics.by_name.insert(name, Arc::clone(&handle));
-            dirty.push(handle);
+            if is_dirty {
+                dirty.push(handle);
+            }
         }
         let room = settings.queue_bytes.div_ceil(KIB).clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
@@ -237,8 +247,8 @@ impl Broker {
             ops,
             room: Arc::new(Semaphore::new(room)),
             dirty: Mutex::new(dirty),
-            dirty_wake: Notify::new(),
-            timer: Timer::default(),
+            dirty_wake: Arc::default(),
+            timer: Arc::default(),
             memory,
             cache: Mutex::default(),
             cached: AtomicUsize::new(0),
@@ -251,8 +261,10 @@ impl Broker {
         for handle in shared.handles() {
             shared.schedule(&handle);
         }
-        tokio::spawn(Committer::new(Arc::clone(&shared), received).run());
-        tokio::spawn(timer::run(Arc::downgrade(&shared)));
+        // What the start found out is stored, whatever happens next.
+        shared.dirty_wake.notify_one();
+        tokio::spawn(Committer::new(&shared, received, read.orphans).run());
+        tokio::spawn(timer::run(Arc::downgrade(&shared), Arc::clone(&shared.timer)));
         Ok(Self(shared))
     }
 
@@ -443,25 +455,28 @@ impl Shared {
             Arc::new(Handle { id, topic: Mutex::new(topic), is_dirty: AtomicBool::new(false) })
         });
         let mut topic = handle.lock();
-        topic.record = record;
+        let former = std::mem::replace(&mut topic.record, record).name;
         topic.settings = settings;
         drop(topic);
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.by_name.retain(|_, other| other.id != id);
+        if *former != *name && topics.by_name.get(&*former).is_some_and(|it| it.id == id) {
+            topics.by_name.remove(&*former);
+        }
         topics.by_name.insert(name, Arc::clone(&handle));
         topics.by_id.insert(id, handle);
     }
 
     fn hide_topic(self: &Arc<Self>, handle: &Arc<Handle>) {
+        let name = handle.lock().name().to_owned();
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.by_name.retain(|_, other| other.id != handle.id);
+        topics.by_name.remove(&*name);
         topics.by_id.remove(&handle.id);
         drop(topics);
         let ids: Vec<_> = handle.lock().subscriptions().map(|it| it.id).collect();
         for id in ids {
             self.forget_subscription(handle, id);
         }
-        self.with(handle, Topic::clear);
+        self.with(handle, Topic::end);
     }
 
     /// Takes a subscription that is removed from the log out of the books.
@@ -481,65 +496,10 @@ impl Shared {
     }
 }
 
-/// What a start reads.
-struct Reading {
-    topics: HashMap<TopicId, Restored>,
-    last_subscription: u64,
-}
-
-impl Reading {
-    fn of(store: &dyn MessageStore, memory: &MemoryGauge) -> Result<Self, StoreError> {
-        let mut topics: HashMap<TopicId, Restored> = HashMap::new();
-        let mut owners: HashMap<SubscriptionId, TopicId> = HashMap::new();
-        let mut last_subscription = 0;
-        let mut damaged = None;
-        store.load(&mut |record| match record {
-            Record::Topic(id, record, next) => {
-                topics.insert(id, Restored::new(id, record, next, Arc::clone(memory)));
-            }
-            Record::Subscription(id, record, floor) => {
-                last_subscription = last_subscription.max(id.0);
-                owners.insert(id, record.topic);
-                if let Some(topic) = topics.get_mut(&record.topic) {
-                    topic.subscription(id, *record, floor);
-                }
-            }
-            Record::Message(id, offset, message) => match (topics.get_mut(&id), message.header()) {
-                (Some(topic), Ok(header)) => topic.message(offset, &header),
-                (_, Err(error)) => damaged = Some(StoreError::from(error)),
-                // Its topic was removed, and the rest of that not yet.
-                (None, Ok(_)) => {}
-            },
-            Record::OwnId(id, hash, record) => {
-                if let Some(topic) = topics.get_mut(&id) {
-                    topic.own_id(hash, &record);
-                }
-            }
-            Record::Acked(id, chunk, bits) => {
-                if let Some(topic) = owners.get(&id).and_then(|id| topics.get_mut(id)) {
-                    topic.acked(id, chunk, bits);
-                }
-            }
-            Record::Attempts(id, offset, attempts) => {
-                if let Some(topic) = owners.get(&id).and_then(|id| topics.get_mut(id)) {
-                    topic.attempts(id, offset, attempts);
-                }
-            }
-            Record::Dead(id, offset, letter) => {
-                if let Some(topic) = owners.get(&id).and_then(|id| topics.get_mut(id)) {
-                    topic.dead(id, offset, letter);
-                }
-            }
-            Record::Gap(id, from, gap) => {
-                if let Some(topic) = owners.get(&id).and_then(|id| topics.get_mut(id)) {
-                    topic.gap(id, from, gap);
-                }
-            }
-        })?;
-        match damaged {
-            Some(error) => Err(error),
-            None => Ok(Self { topics, last_subscription }),
-        }
+/// The tasks notice that nobody is left to work for.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.timer.wake();
     }
 }
 

@@ -45,6 +45,8 @@ mod id;
 mod message;
 pub mod settings;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod topic;
 
 pub use broker::access::Endpoint;

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use spanwire_protocol::{Codec, Payload, Timestamp};
 
 pub use self::stored::{DecodeError, EncodedMessage, Header, StoredMessage};
@@ -307,11 +307,10 @@ impl Message {
 }
 
 /// What an operator may change of a message that waits.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default)]
 pub struct MessageEdit {
     /// Another content.
-    pub data: Option<serde_json::Value>,
+    pub data: Option<Payload>,
     /// Another MIME type.
     pub mime_type: Option<String>,
     /// Another priority.
@@ -327,10 +326,7 @@ pub struct MessageEdit {
 impl MessageEdit {
     /// The message as it is wanted.
     pub(crate) fn apply(self, before: &Message, now: i64) -> Result<Message, PubSubError> {
-        let mut publication = Publication::new(before.payload());
-        if let Some(data) = &self.data {
-            publication = Publication::from_value(data)?;
-        }
+        let mut publication = Publication::new(self.data.unwrap_or_else(|| before.payload()));
         publication.priority = self.priority.or(Some(i64::from(before.priority)));
         publication.mime_type = self.mime_type.or_else(|| Some(before.mime_type.clone()));
         publication.correl_id = self.correl_id.or_else(|| before.correl_id.clone());

@@ -22,7 +22,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A message log.
 pub trait MessageStore: Send + Sync + 'static {
-    /// Hands everything over but contents, in the order of [`Record`]. Called once, before anything else; may block.
+    /// Hands everything over but contents, in the order of [`Record`]. A broker calls it once, before anything else; it
+    /// may be called whenever no batch is under way. May block.
     ///
     /// # Errors
     /// When it cannot be read. Nothing damaged is handed over.
@@ -202,6 +203,17 @@ pub enum GapCause {
 }
 
 impl GapCause {
+    /// Every cause.
+    pub const ALL: [Self; 7] = [
+        Self::Expired,
+        Self::Retention,
+        Self::Deleted,
+        Self::Overflow,
+        Self::Restart,
+        Self::Dead,
+        Self::Gone,
+    ];
+
     /// The word on the wire and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

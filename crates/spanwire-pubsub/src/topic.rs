@@ -17,11 +17,13 @@
 //!
 //! **Invariants**: a message is held as long as somebody has to get it or it waits for a first subscriber, and not
 //! longer; what was acknowledged is never taken again; a message is with one taker at a time; depths are what a count
-//! would give.
+//! would give; what a subscription is not done with is in the log.
 
 mod acked;
 mod deliver;
 mod log;
+#[cfg(test)]
+mod model;
 mod operate;
 mod publish;
 mod restore;
@@ -104,6 +106,12 @@ pub(crate) struct Topic {
     /// Subscriptions that may have changes.
     touched: BTreeSet<SubscriptionId>,
     pub(crate) counters: TopicCounters,
+    /// How many messages were edited: what was read before an edit is not kept at hand after it.
+    edits: u64,
+    /// Nobody takes anything any more.
+    stopped: bool,
+    /// It was removed: nothing comes in any more.
+    removed: bool,
 }
 
 impl Topic {
@@ -128,7 +136,25 @@ impl Topic {
             changes: Vec::new(),
             touched: BTreeSet::new(),
             counters: TopicCounters::default(),
+            edits: 0,
+            stopped: false,
+            removed: false,
         }
+    }
+
+    /// The topic is no more; whoever still knows it publishes nothing.
+    pub(crate) fn end(&mut self) {
+        self.removed = true;
+        self.wipe();
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// How many messages were edited since the start.
+    pub(crate) fn edits(&self) -> u64 {
+        self.edits
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -171,11 +197,13 @@ impl Topic {
     }
 
     /// Keeps a message at hand, or lets go of it: it is in the store.
-    pub(crate) fn set_content(&mut self, offset: u64, content: Content) {
-        if let Some(entry) = self.log.get_mut(offset)
-            && !matches!(entry.content, Content::Memory(_))
-        {
-            entry.content = content;
+    pub(crate) fn set_content(&mut self, offset: u64, content: Content) -> bool {
+        match self.log.get_mut(offset) {
+            Some(entry) if !matches!(entry.content, Content::Memory(_)) => {
+                entry.content = content;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -206,17 +234,24 @@ impl Topic {
         [expiry, ids, touched.min()].into_iter().flatten().min()
     }
 
+    /// Nobody takes anything any more; whoever waits for messages looks again.
+    pub(crate) fn stop_taking(&mut self) {
+        self.stopped = true;
+        self.subscriptions.values_mut().for_each(Subscription::wake);
+    }
+
     /// Nobody takes anything any more, and nothing more comes: what is stored now is all.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, now: Now) {
+        self.stop_taking();
         let ids: Vec<_> = self.subscriptions.keys().copied().collect();
         for id in ids {
             let Some(subscription) = self.touch(id) else { continue };
-            if std::mem::take(&mut subscription.record.in_use) {
-                let record = Box::new(subscription.record.clone());
-                subscription.changes.push(Change::PutSubscription(id, record));
+            subscription.record_changed |= std::mem::take(&mut subscription.record.in_use);
+            if subscription.holder.is_some() {
+                subscription.record.last_seen = now.wall;
+                subscription.record_changed = true;
             }
             subscription.end_all_leases();
-            subscription.wake();
         }
         if self.stored_next != self.next {
             self.stored_next = self.next;
@@ -251,7 +286,7 @@ impl Topic {
     }
 
     /// Removes a message that somebody may still have to get.
-    pub(super) fn drop_message(&mut self, offset: u64, cause: GapCause) {
+    pub(crate) fn drop_message(&mut self, offset: u64, cause: GapCause) {
         let Some(entry) = self.remove_entry(offset) else { return };
         for subscription in self.subscriptions.values_mut() {
             if subscription.acked.contains(offset) {
@@ -261,13 +296,15 @@ impl Topic {
             let was_dead = subscription.dead.contains_key(&offset);
             if !was_dead {
                 subscription.depth -= 1;
-                if !subscription.in_flight.contains_key(&offset) {
+                let lease = subscription.in_flight.get(&offset);
+                if !lease.is_some_and(|lease| lease.is_handed_over) {
                     subscription.note_gap(offset, cause);
                     *self.counters.gaps.entry(cause).or_default() += 1;
                 }
             }
             subscription.forget(entry.key);
-            raise_floor(&self.log, self.next, subscription);
+            subscription.raise_floor(self.next);
+            subscription.wake_with_room();
         }
     }
 
@@ -292,16 +329,6 @@ impl Topic {
         }
         Some(entry)
     }
-}
-
-/// Moves the floor of a subscription up to the first message that it has yet to be done with.
-fn raise_floor(log: &Log, next: u64, subscription: &mut Subscription) {
-    let floor = subscription.acked.floor();
-    if log.get(floor).is_some() && !subscription.acked.contains(floor) {
-        return;
-    }
-    let pending = log.from(floor).find(|(offset, _)| !subscription.acked.contains(*offset));
-    subscription.acked.raise(pending.map_or(next, |(offset, _)| offset));
 }
 
 /// For how long the same id of a publisher means the same message: two minutes, in microseconds.

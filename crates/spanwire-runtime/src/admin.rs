@@ -5,6 +5,7 @@
 
 pub(crate) mod app;
 mod backend;
+mod pubsub;
 
 use std::sync::Arc;
 

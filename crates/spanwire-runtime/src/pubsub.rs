@@ -27,10 +27,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use spanwire_builtins::pubsub::{Options, PubSub as Services};
 use spanwire_config::Snapshot;
+use spanwire_protocol::TopicAccess;
 use spanwire_pubsub::store::MessageStore;
 use spanwire_pubsub::store::key_value::KeyValueMessageStore;
 use spanwire_pubsub::store::memory::MemoryMessageStore;
-use spanwire_pubsub::{Broker, BrokerSettings, SubscriptionId};
+use spanwire_pubsub::{Broker, BrokerSettings, SubscriptionFacts, SubscriptionId};
 use spanwire_service::Ports;
 use spanwire_store::{EngineKind, Store};
 use tokio_util::sync::CancellationToken;
@@ -126,6 +127,12 @@ impl PubSub {
     }
 }
 
+/// Whether the endpoint of a subscription may have what was taken for it: it may have lost the right since it subscribed.
+fn may_receive(broker: &Broker, subscription: &SubscriptionFacts) -> bool {
+    let endpoint = broker.endpoint_by_name(&subscription.endpoint);
+    endpoint.is_some_and(|it| it.allow(TopicAccess::Subscribe, &subscription.topic).is_ok())
+}
+
 /// What existing clients expect.
 fn options(settings: &Settings) -> Options {
     let compat = settings.effective_profile() == Profile::Compat;
@@ -146,6 +153,8 @@ impl std::fmt::Debug for PubSub {
 
 /// Where the message log is, within the data folder.
 const MESSAGES: &str = "messages";
+/// How long messages wait whose subscriber has lost the right to have them, before it is looked whether it has it again.
+const REVOKED_PAUSE: Duration = Duration::from_secs(1);
 /// How long the last write may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What messages expire after where nobody says otherwise, as existing installations have it.

@@ -78,6 +78,17 @@ pub struct PubSubSettings {
     pub audit_payload: bool,
 }
 
+impl MessageEngine {
+    /// The word in settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sled => "sled",
+            Self::Redb => "redb",
+        }
+    }
+}
+
 /// The engine of the message log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

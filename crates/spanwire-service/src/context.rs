@@ -244,6 +244,24 @@ impl Context {
         service: &str,
         input: Payload,
     ) -> Result<Payload, ServiceError> {
+        self.call_as(Arc::clone(&self.origin), service, input).await
+    }
+
+    /// Calls another service as the platform itself, whoever called this one.
+    pub(crate) async fn call_payload_as_server(
+        &self,
+        service: &str,
+        input: Payload,
+    ) -> Result<Payload, ServiceError> {
+        self.call_as(Origin::internal(), service, input).await
+    }
+
+    async fn call_as(
+        &self,
+        origin: Arc<Origin>,
+        service: &str,
+        input: Payload,
+    ) -> Result<Payload, ServiceError> {
         let call = Call {
             service: service.into(),
             input,
@@ -251,7 +269,7 @@ impl Context {
             timeout: self.remaining(),
             traceparent: self.traceparent.clone(),
         };
-        self.ports.invoke_from(call, Arc::clone(&self.origin), Some(self)).await
+        self.ports.invoke_from(call, origin, Some(self)).await
     }
 }
 

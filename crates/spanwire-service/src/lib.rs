@@ -27,6 +27,7 @@
 //! | [`registry`] | services by name |
 //! | [`invoke`] | one call: deadline, cancellation, panics |
 //! | [`connections`] | the port to live WebSocket connections |
+//! | [`messages`] | publish/subscribe for services |
 //! | [`error`] | statuses and texts of failures |
 //! | `http` | services behind HTTP (feature `http`, on by default) |
 //!
@@ -40,6 +41,7 @@ pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod invoke;
+pub mod messages;
 pub mod registry;
 pub mod service;
 
@@ -47,5 +49,6 @@ pub use connections::{ConnectionError, ConnectionFilter, Connections};
 pub use context::{ChannelType, ClientOrigin, Context, Origin};
 pub use error::ServiceError;
 pub use invoke::{Call, CallObserver, Ports, ServiceObserver};
+pub use messages::{GetMessages, Message, Publish, SubscriptionKey};
 pub use registry::{Registry, Source};
 pub use service::{BoxFuture, PayloadService, Service};

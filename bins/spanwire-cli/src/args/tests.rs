@@ -1,5 +1,7 @@
 //! The whole command line, without a server.
 
+mod pubsub;
+
 use serde_json::json;
 use spanwire_config::Kind;
 use spanwire_config::spec::{Effect, KindSpec, ValueType};
@@ -215,7 +217,16 @@ fn completions_know_every_noun_and_key() {
     for noun in object::NOUNS {
         assert!(script.contains(&format!("spanwire__subcmd__{}", noun.word)), "{}", noun.word);
     }
-    for word in ["--max-in-flight", "secret-key", "enmasse", "change-password", "disconnect"] {
+    for word in [
+        "--max-in-flight",
+        "secret-key",
+        "enmasse",
+        "change-password",
+        "disconnect",
+        "requeue",
+        "create-topic",
+        "--no-gd",
+    ] {
         assert!(script.contains(word), "{word}");
     }
 }

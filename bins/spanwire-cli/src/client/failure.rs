@@ -10,7 +10,14 @@ use crate::output::counted;
 pub(crate) enum Failure {
     /// The server said no, with this status.
     #[error("{text}")]
-    Refused { status: u16, text: String },
+    Refused {
+        status: u16,
+        text: String,
+        /// What is wrong, without the status and every single mistake.
+        detail: String,
+        /// The correlation id, if the server gave one.
+        cid: Option<String>,
+    },
     /// Arguments or files are wrong.
     #[error("{0}")]
     Input(String),
@@ -21,10 +28,26 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Reads the answer of a server that refused: its message, then every mistake on its own line.
-    pub(super) fn refused(status: u16, body: &[u8]) -> Self {
+    pub(crate) fn refused(status: u16, body: &[u8]) -> Self {
         let problem: Option<Problem> = serde_json::from_slice(body).ok();
-        let text = problem.map_or_else(|| format!("the server answered {status}"), |it| text(&it));
-        Self::Refused { status, text }
+        let Some(problem) = problem else {
+            return Self::refusal(status, &format!("the server answered {status}"));
+        };
+        let (text, Problem { detail, cid, .. }) = (text(&problem), problem);
+        Self::Refused { status, text, detail, cid }
+    }
+
+    /// A refusal in these words.
+    pub(crate) fn refusal(status: u16, text: &str) -> Self {
+        Self::Refused { status, text: text.to_owned(), detail: text.to_owned(), cid: None }
+    }
+
+    /// What is wrong, in one text.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Refused { detail, .. } => detail.clone(),
+            other => other.to_string(),
+        }
     }
 
     pub(crate) fn exit_code(&self) -> u8 {

@@ -229,9 +229,6 @@ fn one<T: DeserializeOwned>(
             let types = types.join(" or --type ");
             Err(Failure::Input(format!("several {word}s are named '{name}': say --type {types}")))
         }
-        (None, _) => {
-            let text = format!("there is no {word} '{name}' (404)");
-            Err(Failure::Refused { status: 404, text })
-        }
+        (None, _) => Err(Failure::refusal(404, &format!("there is no {word} '{name}' (404)"))),
     }
 }

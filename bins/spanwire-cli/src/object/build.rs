@@ -51,7 +51,8 @@ pub(crate) fn more_verbs(noun: &'static Noun) -> Vec<Command> {
     verbs
 }
 
-fn list(noun: &'static Noun) -> Command {
+/// Returns the verb `list`.
+pub(crate) fn list(noun: &'static Noun) -> Command {
     let states = ["running", "inactive", "failed", "stored"];
     let command = Command::new("list")
         .about("The objects, by name")

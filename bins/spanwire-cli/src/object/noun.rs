@@ -67,7 +67,7 @@ pub(crate) const NOUNS: &[Noun] = &[
     },
     Noun {
         word: "topic",
-        about: "Topics that messages are published to",
+        about: "Topics that messages are published to, and the messages in them",
         kinds: &[("topic", Kind::PubsubTopic)],
     },
     Noun {

@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFE
 use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::json;
@@ -67,17 +68,33 @@ pub(crate) async fn object(
     limit: usize,
     types: &[&str],
 ) -> Result<Map<String, Value>, ApiError> {
-    let body = bytes(headers, body, limit, types).await?;
-    if is_empty(&body) {
+    fields(&bytes(headers, body, limit, types).await?)
+}
+
+/// Reads a JSON object.
+///
+/// # Errors
+/// As [`object`].
+pub(crate) fn fields(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if is_empty(body) {
         return Err(ApiError::bad_request("the body is empty: send a JSON object"));
     }
-    match value(&body)? {
+    match value(body)? {
         Value::Object(map) => Ok(map),
         _ => Err(ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "the body must be a JSON object, with keys and values",
         )),
     }
+}
+
+/// Reads once more what was found right, to take parts of it as they are written.
+///
+/// # Errors
+/// 400 when it is not of that form.
+pub(crate) fn again<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let read = serde_json::from_slice(body);
+    read.map_err(|_| ApiError::bad_request("the body has another form than it should have"))
 }
 
 /// Reads JSON that says nothing twice.

@@ -1,6 +1,7 @@
 //! JSON bodies: duplicate keys and deep nesting are refused, and so is every key that nobody asked for.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -58,6 +59,38 @@ impl Fields {
             Value::String(text) => Some(text),
             _ => None,
         })
+    }
+
+    /// Takes a text of at most `bytes` bytes; null is none.
+    pub(crate) fn label(&mut self, key: &'static str, bytes: usize) -> Option<String> {
+        let expected = format!("a text of at most {bytes} bytes");
+        self.read(key, &expected, true, |value| match value {
+            Value::String(text) if text.len() <= bytes => Some(text),
+            _ => None,
+        })
+    }
+
+    /// Takes a text that says something.
+    pub(crate) fn name(&mut self, key: &'static str) -> Option<String> {
+        self.read(key, "a text that is not empty", true, |value| match value {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => None,
+        })
+    }
+
+    /// Takes a text that says something and may not be left out.
+    pub(crate) fn required(&mut self, key: &'static str) -> String {
+        let name = self.name(key);
+        if name.is_none() && !self.is_wrong(key) {
+            self.wrong(key, "is missing: add it");
+        }
+        name.unwrap_or_default()
+    }
+
+    /// Takes a whole number within bounds; null is none.
+    pub(crate) fn number(&mut self, key: &'static str, bounds: RangeInclusive<i64>) -> Option<i64> {
+        let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        self.read(key, &expected, true, |value| value.as_i64().filter(|it| bounds.contains(it)))
     }
 
     /// Takes a switch; off when it is not given.

@@ -11,6 +11,9 @@ use crate::problem::{ApiError, shown};
 /// The only variable segment of a path.
 pub(crate) struct Segment(pub(crate) String);
 
+/// Both variable segments of a path.
+pub(crate) struct Segments(pub(crate) String, pub(crate) String);
+
 /// The kind in `/objects/{kind}`.
 pub(crate) struct OfKind(pub(crate) Kind);
 
@@ -25,6 +28,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         Ok(Self(segments(parts, state).await?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (one, other) = segments(parts, state).await?;
+        Ok(Self(one, other))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use spanwire_config::{Kind, MASK, MAX_FILES, schema};
-use spanwire_protocol::admin as body;
+use spanwire_protocol::admin::{self as body, pubsub};
 use utoipa::ToSchema;
 
 use super::operation::{component, text};
@@ -29,6 +29,7 @@ pub(super) fn all() -> Value {
     add::<body::HistoryVerified>(&mut all);
     add::<body::StateEvent>(&mut all);
     add::<body::ConnectionEvent>(&mut all);
+    add_pubsub(&mut all);
     for kind in Kind::ALL {
         all.insert(kind.as_str().to_owned(), schema::object(kind));
         all.insert(format!("{kind}_replacement"), replacement(kind));
@@ -41,6 +42,27 @@ pub(super) fn all() -> Value {
     all.insert("SetPassword".to_owned(), set_password());
     all.insert("Health".to_owned(), health());
     Value::Object(all)
+}
+
+fn add_pubsub(all: &mut Map<String, Value>) {
+    add::<pubsub::PubSubInfo>(all);
+    add::<pubsub::TopicInfo>(all);
+    add::<pubsub::QueueInfo>(all);
+    add::<pubsub::MessageInfo>(all);
+    add::<pubsub::EditMessage>(all);
+    add::<pubsub::Publish>(all);
+    add::<pubsub::Published>(all);
+    add::<pubsub::Subscribe>(all);
+    add::<pubsub::Subscribed>(all);
+    add::<pubsub::Consume>(all);
+    add::<pubsub::Acknowledge>(all);
+    add::<pubsub::Acknowledged>(all);
+    add::<pubsub::Requeue>(all);
+    add::<pubsub::Requeued>(all);
+    add::<pubsub::Cleared>(all);
+    add::<pubsub::Compacted>(all);
+    add::<pubsub::CleanUp>(all);
+    add::<pubsub::Cleaned>(all);
 }
 
 fn add<T: ToSchema>(all: &mut Map<String, Value>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use spanwire_admin::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus};
+use spanwire_admin::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus, PubSubBackend};
 use spanwire_config::store::KeyValueConfigStore;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind};
 use spanwire_crypto::KeyRing;
@@ -17,6 +17,8 @@ use spanwire_protocol::{ConnectionId, Timestamp};
 use spanwire_store::MemoryStore;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+
+use crate::broker::FakeBroker;
 
 /// The token that is right.
 pub(crate) const TOKEN: &str = "right-token";
@@ -33,6 +35,8 @@ pub(crate) struct Fake {
     pub(crate) rival: Mutex<Option<Vec<Edit>>>,
     pub(crate) is_ready: std::sync::atomic::AtomicBool,
     pub(crate) fails_to_reload: std::sync::atomic::AtomicBool,
+    pub(crate) broker: FakeBroker,
+    pub(crate) has_broker: std::sync::atomic::AtomicBool,
 }
 
 impl Fake {
@@ -53,6 +57,8 @@ impl Fake {
             rival: Mutex::default(),
             is_ready: true.into(),
             fails_to_reload: false.into(),
+            broker: FakeBroker::new(),
+            has_broker: true.into(),
         })
     }
 
@@ -298,6 +304,11 @@ impl Backend for Fake {
 
     fn rotate_key(&self) -> BoxFuture<'_, Result<KeyRotated, Failure>> {
         Box::pin(async { Ok(KeyRotated { encrypted_again: 1, keys: 2 }) })
+    }
+
+    fn pubsub(&self) -> Option<&dyn PubSubBackend> {
+        let has_broker = self.has_broker.load(std::sync::atomic::Ordering::Relaxed);
+        has_broker.then_some(&self.broker as &dyn PubSubBackend)
     }
 
     fn events(&self) -> broadcast::Receiver<Arc<Event>> {

@@ -12,6 +12,7 @@
 )]
 
 mod backend;
+mod broker;
 mod client;
 mod conditions;
 mod connections;
@@ -21,6 +22,7 @@ mod history;
 mod lists;
 mod objects;
 mod odd;
+mod pubsub;
 mod secrets;
 mod server;
 mod transfer;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spanwire_protocol::ConnectionId;
-use spanwire_pubsub::{Endpoint, PubSubError, SubKey};
+use spanwire_pubsub::{Endpoint, PubSubError};
 use spanwire_service::{ChannelType, Context, ServiceError};
 
 use super::PubSub;
@@ -37,11 +37,6 @@ impl Caller {
             client_id: client.map(|client| client.client_id.to_string()).unwrap_or_default(),
             connection: client.map(|client| client.connection_id.clone()),
         })
-    }
-
-    /// Refuses a key that is not the caller's, or nobody's.
-    pub(super) fn check(&self, pubsub: &PubSub, key: &SubKey) -> Result<(), ServiceError> {
-        pubsub.broker.check_key(&self.endpoint, &self.client_id, key).map_err(refused)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use spanwire_protocol::Payload;
 use spanwire_pubsub::{Endpoint, EndpointId, Publication, Published, SubKey};
@@ -13,10 +14,12 @@ use super::input::{flag, integer, list, read, required, text};
 use super::target::{self, Target};
 use super::{Options, PubSub};
 
-/// A message beside its content, as callers give it.
+/// A message beside its content, as callers give it. Values of any size are only noticed here, and cut out later.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Metadata {
+    #[serde(deserialize_with = "text")]
+    topic_name: Option<String>,
     #[serde(deserialize_with = "text")]
     msg_id: Option<String>,
     #[serde(deserialize_with = "flag")]
@@ -25,6 +28,9 @@ struct Metadata {
     priority: Option<i64>,
     #[serde(deserialize_with = "integer")]
     expiration: Option<i64>,
+    /// In seconds whatever the unit of `expiration`, and before it.
+    #[serde(deserialize_with = "integer")]
+    expiration_seconds: Option<i64>,
     #[serde(deserialize_with = "text")]
     mime_type: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -43,12 +49,8 @@ struct Metadata {
     reply_to_sk: Option<Vec<String>>,
     #[serde(deserialize_with = "list")]
     deliver_to_sk: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Topic {
-    #[serde(default, deserialize_with = "text")]
-    topic_name: Option<String>,
+    user_ctx: Option<IgnoredAny>,
+    data_list: Option<IgnoredAny>,
 }
 
 /// Who publishes on the trusted service.
@@ -85,9 +87,9 @@ pub(super) async fn publish_one(
     correl_id: Option<String>,
 ) -> Result<Value, ServiceError> {
     let caller = Caller::of(pubsub, ctx)?;
-    let topic = required(read::<Topic>(input)?.topic_name, "topic_name")?;
-    let target = target::resolve(pubsub, ctx, &caller.endpoint, topic).await?;
     let mut metadata = read::<Metadata>(input)?;
+    let topic = required(metadata.topic_name.take(), "topic_name")?;
+    let target = target::resolve(pubsub, ctx, &caller.endpoint, topic).await?;
     metadata.correl_id = metadata.correl_id.or(correl_id);
     // Which subscribers get a message is for trusted publishers to say.
     metadata.deliver_to_sk = None;
@@ -103,12 +105,11 @@ pub(super) async fn publish_trusted(
     input: Payload,
 ) -> Result<Value, ServiceError> {
     let publisher = publisher(&pubsub, &read(&input)?)?;
-    let topic = required(read::<Topic>(&input)?.topic_name, "topic_name")?;
+    let mut metadata = read::<Metadata>(&input)?;
+    let topic = required(metadata.topic_name.take(), "topic_name")?;
     let target = target::resolve(&pubsub, &ctx, &publisher, topic).await?;
-    let metadata = read::<Metadata>(&input)?;
     let options = &pubsub.options;
-    let many = input.entry("data_list").filter(|many| !many.is_null());
-    let Some(many) = many else {
+    let Some(many) = metadata.data_list.and_then(|_| input.entry("data_list")) else {
         let publication = metadata.with(&input, options);
         return Ok(first_id(&send(&pubsub, &publisher, &target, vec![publication]).await?));
     };
@@ -146,10 +147,12 @@ impl Metadata {
     /// What is not said here, as said there.
     fn or(self, other: Self) -> Self {
         Self {
+            topic_name: self.topic_name.or(other.topic_name),
             msg_id: self.msg_id.or(other.msg_id),
             has_gd: self.has_gd.or(other.has_gd),
             priority: self.priority.or(other.priority),
             expiration: self.expiration.or(other.expiration),
+            expiration_seconds: self.expiration_seconds.or(other.expiration_seconds),
             mime_type: self.mime_type.or(other.mime_type),
             correl_id: self.correl_id.or(other.correl_id),
             in_reply_to: self.in_reply_to.or(other.in_reply_to),
@@ -159,6 +162,8 @@ impl Metadata {
             position_in_group: self.position_in_group.or(other.position_in_group),
             reply_to_sk: self.reply_to_sk.or(other.reply_to_sk),
             deliver_to_sk: self.deliver_to_sk.or(other.deliver_to_sk),
+            user_ctx: self.user_ctx.or(other.user_ctx),
+            data_list: self.data_list.or(other.data_list),
         }
     }
 
@@ -169,7 +174,7 @@ impl Metadata {
         Publication {
             msg_id: self.msg_id,
             priority: self.priority,
-            expiration: expiration(self.expiration, options),
+            expiration: self.expiration_seconds.or_else(|| expiration(self.expiration, options)),
             has_gd: self.has_gd,
             mime_type: self.mime_type,
             correl_id: self.correl_id,
@@ -180,7 +185,7 @@ impl Metadata {
             position_in_group: self.position_in_group,
             reply_to_sk: self.reply_to_sk.unwrap_or_default(),
             deliver_to_sk: recipients.iter().map(|key| SubKey::from_text(key)).collect(),
-            user_ctx: input.entry("user_ctx"),
+            user_ctx: self.user_ctx.and_then(|_| input.entry("user_ctx")),
             ..Publication::new(data)
         }
     }

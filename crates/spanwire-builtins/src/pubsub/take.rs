@@ -179,7 +179,6 @@ pub(super) async fn acknowledge(
     let (broker, endpoint, client) = (&pubsub.broker, &caller.endpoint, &caller.client_id);
     let count = match (report.positions, report.up_to, report.msg_ids) {
         (Some(places), None, None) => {
-            caller.check(&pubsub, &key)?;
             let topic = broker.subscription(&key).and_then(|it| broker.topic(&it.topic));
             let epoch = topic.map(|topic| topic.epoch);
             let offsets: Vec<u64> = places

@@ -1,5 +1,6 @@
 //! The services against a broker in memory.
 
+mod context;
 mod forbidden;
 mod rest;
 mod services;
@@ -24,13 +25,14 @@ use super::{Clients, Options, PubSub, ServiceTopics, envelope};
 type Answer = Result<Value, (u16, String)>;
 
 /// Connections that keep what is given to them. Those whose id ends with `v1` chose a subprotocol, that called `gone`
-/// is not there.
+/// is not there, that called `going` goes after a first consumer.
 #[derive(Default)]
 struct FakeClients(Mutex<Vec<(ConnectionId, Consumer)>>);
 
 impl Clients for FakeClients {
     fn deliver(&self, connection: &ConnectionId, consumer: Consumer) -> Result<(), ServiceError> {
-        if connection.as_str() == "gone" {
+        let is_second = || self.0.lock().unwrap().iter().any(|(id, _)| id == connection);
+        if connection.as_str() == "gone" || (connection.as_str() == "going" && is_second()) {
             return Err(ServiceError::not_found("No such WebSocket connection"));
         }
         self.0.lock().unwrap().push((connection.clone(), consumer));

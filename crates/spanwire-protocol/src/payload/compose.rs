@@ -113,7 +113,8 @@ mod tests {
     fn arrays_take_values_of_either_codec() {
         for codec in [Codec::Json, Codec::MsgPack] {
             for count in [0, 1, 2, 16] {
-                let of = |it: usize| if it.is_multiple_of(2) { Codec::Json } else { Codec::MsgPack };
+                let of =
+                    |it: usize| if it.is_multiple_of(2) { Codec::Json } else { Codec::MsgPack };
                 let item = |it| Payload::from_serialize(of(it), &json!({"n": it})).unwrap();
                 let items = (0..count).map(item).collect();
                 let array = Payload::from_items(codec, items).unwrap();

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant as Moment, sleep_until};
 
 use super::{Handle, Shared};
 use crate::error::PubSubError;
@@ -68,6 +69,9 @@ impl Shared {
     }
 
     pub(super) async fn give(&self, op: Op) -> Result<(), PubSubError> {
+        if self.is_closing() && !matches!(op, Op::Close(_)) {
+            return Err(PubSubError::Closed);
+        }
         if let Some(why) = self.failed.get() {
             return Err(PubSubError::Store(why.clone()));
         }
@@ -76,16 +80,18 @@ impl Shared {
 }
 
 pub(super) struct Committer {
-    shared: Arc<Shared>,
+    /// It does not keep the broker: once nobody else has it, there is nothing more to store.
+    shared: Weak<Shared>,
+    dirty_wake: Arc<Notify>,
     ops: mpsc::Receiver<Op>,
     /// Taken from the queue, and to be done by itself.
     next: Option<Op>,
     /// Changes that the log has refused for want of room, to be tried again.
     kept: Vec<Change>,
     /// When what nobody waits for is stored, if nothing else is before.
-    lazy_at: Option<tokio::time::Instant>,
+    lazy_at: Option<Moment>,
     /// When what was stored lazily has to be forced.
-    force_at: Option<tokio::time::Instant>,
+    force_at: Option<Moment>,
 }
 
 /// A batch of publications that are not stored yet.
@@ -98,59 +104,70 @@ struct Group {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, ops: mpsc::Receiver<Op>) -> Self {
-        Self { shared, ops, next: None, kept: Vec::new(), lazy_at: None, force_at: None }
+    /// `kept` is what has to be stored before anything else.
+    pub(super) fn new(shared: &Arc<Shared>, ops: mpsc::Receiver<Op>, kept: Vec<Change>) -> Self {
+        let dirty_wake = Arc::clone(&shared.dirty_wake);
+        let shared = Arc::downgrade(shared);
+        Self { shared, dirty_wake, ops, next: None, kept, lazy_at: None, force_at: None }
     }
 
     pub(super) async fn run(mut self) {
         loop {
-            match self.wait().await {
+            let wake = self.wait().await;
+            let Some(shared) = self.shared.upgrade() else { return };
+            match wake {
                 Wake::Op(Op::Close(reply)) => {
-                    let result = self.store(Vec::new(), Durability::Forced).await;
+                    let now = shared.clock.now();
+                    for handle in shared.handles() {
+                        shared.with(&handle, |topic| topic.stop(now));
+                    }
+                    let result = self.store(&shared, Vec::new(), Durability::Forced).await;
                     self.ops.close();
                     // Whoever closes may have given up.
                     drop(reply.send(result));
                     return;
                 }
-                Wake::Op(Op::Structural(op)) => self.restructure(op).await,
-                Wake::Op(op) => self.publish(op).await,
+                Wake::Op(Op::Structural(op)) => self.restructure(&shared, op).await,
+                Wake::Op(op) => self.publish(&shared, op).await,
                 // A publication that comes meanwhile takes it along.
                 Wake::Dirty => {
-                    let at = tokio::time::Instant::now() + self.shared.settings.lazy_pause;
+                    let at = Moment::now() + shared.settings.lazy_pause;
                     self.lazy_at.get_or_insert(at);
                 }
-                Wake::Lazy => self.store_lazily().await,
-                Wake::Force => drop(self.store(Vec::new(), Durability::Forced).await),
+                // The changes are tried again with the next batch if they fail now.
+                Wake::Lazy => drop(self.store(&shared, Vec::new(), Durability::Lazy).await),
+                Wake::Force => drop(self.store(&shared, Vec::new(), Durability::Forced).await),
                 Wake::Closed => return,
             }
         }
     }
 
+    /// What is due goes before what has come: however much is published, acknowledgements are stored.
     async fn wait(&mut self) -> Wake {
         if let Some(op) = self.next.take() {
             return Wake::Op(op);
         }
-        let until = |at: Option<tokio::time::Instant>| async move {
+        let until = |at: Option<Moment>| async move {
             match at {
-                Some(at) => tokio::time::sleep_until(at).await,
+                Some(at) => sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            op = self.ops.recv() => op.map_or(Wake::Closed, Wake::Op),
-            () = self.shared.dirty_wake.notified(), if self.lazy_at.is_none() => Wake::Dirty,
             () = until(self.lazy_at) => Wake::Lazy,
             () = until(self.force_at) => Wake::Force,
+            () = self.dirty_wake.notified(), if self.lazy_at.is_none() => Wake::Dirty,
+            op = self.ops.recv() => op.map_or(Wake::Closed, Wake::Op),
         }
     }
 
-    async fn restructure(&mut self, op: StructuralOp) {
+    async fn restructure(&mut self, shared: &Shared, op: StructuralOp) {
         let result = match (op.prepare)() {
             Ok((changes, apply)) => {
                 let durability =
                     if changes.is_empty() { Durability::Lazy } else { Durability::Forced };
-                let stored = self.store(changes, durability).await;
+                let stored = self.store(shared, changes, durability).await;
                 if stored.is_ok() {
                     apply();
                 }
@@ -162,9 +179,9 @@ impl Committer {
         drop(op.reply.send(result));
     }
 
-    async fn publish(&mut self, first: Op) {
+    async fn publish(&mut self, shared: &Arc<Shared>, first: Op) {
         let mut group = Group::default();
-        let mut bytes = self.admit(&mut group, first);
+        let mut bytes = admit(shared, &mut group, first);
         let mut count = 1;
         while count < GROUP && bytes < GROUP_BYTES && self.next.is_none() {
             let Ok(op) = self.ops.try_recv() else { break };
@@ -172,97 +189,60 @@ impl Committer {
                 self.next = Some(op);
                 break;
             }
-            bytes += self.admit(&mut group, op);
+            bytes += admit(shared, &mut group, op);
             count += 1;
         }
         let Group { admitted, changes, flushes, .. } = group;
         let forced = !changes.is_empty() || !flushes.is_empty();
         let stored = match forced {
-            true => self.store(changes, Durability::Forced).await,
+            true => self.store(shared, changes, Durability::Forced).await,
             false => Ok(()),
         };
         for (op, admitted) in admitted {
             let answer = match &stored {
-                Ok(()) => Ok(self.show(&op, admitted)),
+                Ok(()) => Ok(show(shared, &op, admitted)),
                 Err(error) => Err(error.clone()),
             };
             // The publisher may have given up.
             drop(op.reply.send(answer));
         }
         flushes.into_iter().for_each(|reply| drop(reply.send(stored.clone())));
-        self.shared.trim_cache();
-    }
-
-    /// Decides on a publication; tells how much it comes to.
-    fn admit(&self, group: &mut Group, op: Op) -> usize {
-        let mut op = match op {
-            Op::Publish(op) => op,
-            Op::Flush(reply) => {
-                group.flushes.push(reply);
-                return 0;
-            }
-            Op::Structural(_) | Op::Close(_) => return 0,
-        };
-        let drafts = std::mem::take(&mut op.drafts);
-        let (now, limit) = (self.shared.clock.now(), self.shared.settings.memory_bytes);
-        let admitted = self.shared.with(&op.handle, |topic| {
-            let plan = group.plans.entry(topic.id).or_insert_with(|| topic.plan());
-            topic.admit(plan, drafts, now, limit)
-        });
-        match admitted {
-            Ok((admitted, changes)) => {
-                let bytes = admitted.bytes();
-                group.changes.extend(changes);
-                group.admitted.push((op, admitted));
-                bytes
-            }
-            Err(error) => {
-                drop(op.reply.send(Err(error)));
-                0
-            }
-        }
-    }
-
-    fn show(&self, op: &PublishOp, mut admitted: Admitted) -> Vec<Outcome> {
-        let shared = &self.shared;
-        let outcomes = std::mem::take(&mut admitted.outcomes);
-        let took = op.started.elapsed();
-        admitted.messages().for_each(|message| shared.observer.published(message, took));
-        let keep = shared.cached.load(Ordering::Relaxed) < shared.settings.cache_bytes;
-        let offsets: Vec<u64> = admitted.offsets().collect();
-        let kept = shared.with(&op.handle, |topic| topic.apply(admitted, keep));
-        if kept > 0 {
-            shared.note_cached(&op.handle, &offsets, kept);
-        }
-        outcomes
-    }
-
-    async fn store_lazily(&mut self) {
-        // The changes are tried again with the next batch if they fail now.
-        drop(self.store(Vec::new(), Durability::Lazy).await);
+        shared.trim_cache();
     }
 
     /// Stores changes together with everything that nobody waits for.
     async fn store(
         &mut self,
+        shared: &Shared,
         changes: Vec<Change>,
         durability: Durability,
     ) -> Result<(), PubSubError> {
+        if let Some(why) = shared.failed.get() {
+            // What the log has is not known: it is not asked again.
+            self.lazy_at = None;
+            self.force_at = None;
+            return Err(PubSubError::Store(why.clone()));
+        }
         self.lazy_at = None;
         let mut batch = std::mem::take(&mut self.kept);
-        self.collect(&mut batch);
+        collect(shared, &mut batch);
         // A million deletes need not be one batch.
         while batch.len() > LAZY_BATCH {
             let rest = batch.split_off(LAZY_BATCH);
             let part = std::mem::replace(&mut batch, rest);
-            self.commit(part, Vec::new(), Durability::Lazy).await?;
+            if let Err(error) = self.commit(shared, part, Vec::new(), Durability::Lazy).await {
+                // What was not even tried must not be forgotten either.
+                self.kept.append(&mut batch);
+                return Err(error);
+            }
         }
-        self.commit(batch, changes, durability).await
+        self.commit(shared, batch, changes, durability).await
     }
 
     /// Stores what nobody waits for together with what somebody does.
     async fn commit(
         &mut self,
+        shared: &Shared,
         mut batch: Vec<Change>,
         changes: Vec<Change>,
         durability: Durability,
@@ -274,50 +254,93 @@ impl Committer {
         }
         // What was refused for want of room must not be forgotten. Only then is a copy needed, and only of that.
         let keep: Vec<Change> = batch.iter().take(lazy).cloned().collect();
-        match self.shared.store.commit(batch, durability).await {
-            Ok(()) => {
-                self.force_at = match durability {
-                    Durability::Forced => None,
-                    Durability::Lazy => {
-                        let at = tokio::time::Instant::now() + FORCE_AFTER;
-                        Some(self.force_at.map_or(at, |before| before.min(at)))
+        let has_more = batch.len() > lazy;
+        let mut result = shared.store.commit(batch, durability).await;
+        if result == Err(StoreError::Full) {
+            self.kept = keep;
+            if has_more && lazy > 0 {
+                // Acknowledgements have to get through, or no room would ever be made.
+                match shared.store.commit(self.kept.clone(), Durability::Lazy).await {
+                    Ok(()) => {
+                        self.kept.clear();
+                        self.lazily_stored();
                     }
-                };
-                Ok(())
-            }
-            Err(StoreError::Full) => {
-                self.kept = keep;
-                if lazy > 0 {
-                    // Acknowledgements have to get through, or no room would ever be made.
-                    self.store_kept().await;
+                    Err(StoreError::Full) => {}
+                    Err(error) => result = Err(error),
                 }
-                Err(PubSubError::DiskFull)
+            }
+        }
+        match result {
+            Ok(()) if durability == Durability::Forced => self.force_at = None,
+            Ok(()) => self.lazily_stored(),
+            Err(StoreError::Full) => {
+                // Not at once: room has to be made first.
+                let again = Moment::now() + FORCE_AFTER;
+                self.lazy_at = (!self.kept.is_empty()).then_some(again);
+                self.force_at = self.force_at.map(|at| at.max(again));
+                return Err(PubSubError::DiskFull);
             }
             Err(error) => {
-                let why = self.shared.failed.get_or_init(|| error.to_string());
+                let why = shared.failed.get_or_init(|| error.to_string());
                 tracing::error!(%why, "the message log has failed; nothing is published any more");
-                Err(PubSubError::Store(why.clone()))
+                return Err(PubSubError::Store(why.clone()));
             }
         }
+        Ok(())
     }
 
-    async fn store_kept(&mut self) {
-        let kept = std::mem::take(&mut self.kept);
-        if let Err(StoreError::Full) =
-            self.shared.store.commit(kept.clone(), Durability::Lazy).await
-        {
-            self.kept = kept;
+    fn lazily_stored(&mut self) {
+        let at = Moment::now() + FORCE_AFTER;
+        self.force_at = Some(self.force_at.map_or(at, |before| before.min(at)));
+    }
+}
+
+/// Decides on a publication; tells how much it comes to.
+fn admit(shared: &Arc<Shared>, group: &mut Group, op: Op) -> usize {
+    let mut op = match op {
+        Op::Publish(op) => op,
+        Op::Flush(reply) => {
+            group.flushes.push(reply);
+            return 0;
+        }
+        Op::Structural(_) | Op::Close(_) => return 0,
+    };
+    let drafts = std::mem::take(&mut op.drafts);
+    let (now, limit) = (shared.clock.now(), shared.settings.memory_bytes);
+    let admitted = shared.with(&op.handle, |topic| {
+        let plan = group.plans.entry(topic.id).or_insert_with(|| topic.plan());
+        topic.admit(plan, drafts, now, limit)
+    });
+    match admitted {
+        Ok((admitted, changes)) => {
+            let bytes = admitted.bytes();
+            group.changes.extend(changes);
+            group.admitted.push((op, admitted));
+            bytes
+        }
+        Err(error) => {
+            drop(op.reply.send(Err(error)));
+            0
         }
     }
+}
 
-    /// Takes from all topics what has to be stored.
-    fn collect(&self, batch: &mut Vec<Change>) {
-        let dirty =
-            std::mem::take(&mut *self.shared.dirty.lock().unwrap_or_else(PoisonError::into_inner));
-        for handle in dirty {
-            handle.is_dirty.store(false, Ordering::Release);
-            batch.append(&mut handle.lock().take_changes());
-        }
+fn show(shared: &Arc<Shared>, op: &PublishOp, mut admitted: Admitted) -> Vec<Outcome> {
+    let outcomes = std::mem::take(&mut admitted.outcomes);
+    let took = op.started.elapsed();
+    admitted.messages().for_each(|message| shared.observer.published(message, took));
+    let keep = shared.cached.load(Ordering::Relaxed) < shared.settings.cache_bytes;
+    let kept = shared.with(&op.handle, |topic| topic.apply(admitted, keep));
+    shared.note_cached(&op.handle, kept);
+    outcomes
+}
+
+/// Takes from all topics what has to be stored.
+fn collect(shared: &Shared, batch: &mut Vec<Change>) {
+    let dirty = std::mem::take(&mut *shared.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+    for handle in dirty {
+        handle.is_dirty.store(false, Ordering::Release);
+        batch.append(&mut handle.lock().take_changes());
     }
 }
 

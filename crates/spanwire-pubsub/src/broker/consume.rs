@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::access::Endpoint;
-use super::ports::{HookAction, SubscriptionFacts};
+use super::ports::SubscriptionFacts;
 use super::{Broker, Handle, Located, Shared};
 use crate::error::PubSubError;
 use crate::id::{Position, SubKey, SubscriptionId};
 use crate::message::Message;
 use crate::settings::SubscriptionSettings;
-use crate::store::{Change, GapCause, GapRecord};
-use crate::topic::{Content, Failure, HolderId, Now, Taken, Topic};
+use crate::store::GapCause;
+use crate::topic::{Failure, HolderId, Now, Taken, Topic};
 
 /// A message that is handed over.
 #[derive(Clone, Debug)]
@@ -68,12 +68,12 @@ pub struct Pull {
 ///
 /// Dropping it makes what was not acknowledged available to the next one.
 pub struct Consumer {
-    shared: Arc<Shared>,
-    handle: Arc<Handle>,
-    id: SubscriptionId,
-    key: SubKey,
-    holder: HolderId,
-    wake: Arc<Notify>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) handle: Arc<Handle>,
+    pub(super) id: SubscriptionId,
+    pub(super) key: SubKey,
+    pub(super) holder: HolderId,
+    pub(super) wake: Arc<Notify>,
 }
 
 /// Messages that were handed over together.
@@ -87,7 +87,6 @@ pub struct Batch {
     pub messages: Vec<Delivered>,
     /// What the subscriber has to be told that it will not get.
     pub gaps: Vec<Gap>,
-    told: Vec<(u64, GapRecord)>,
     /// The subscription.
     pub facts: SubscriptionFacts,
     /// Its settings.
@@ -130,8 +129,11 @@ impl Broker {
         let shared = &self.0;
         let located = shared.owned(by, client_id, key)?;
         shared.mark_in_use(&located).await?;
-        let until = tokio::time::Instant::now() + pull.wait;
+        let until = tokio::time::Instant::now() + pull.wait.min(MAX_WAIT);
         loop {
+            if shared.is_closing() {
+                return Err(PubSubError::Closed);
+            }
             let wake = Arc::new(Notify::new());
             let now = shared.clock.now();
             let (taken, settings, facts) = shared.with(&located.handle, |topic| {
@@ -237,7 +239,8 @@ impl Broker {
         let now = self.0.clock.now();
         self.0.with(&located.handle, |topic| {
             let offsets = topic.offsets_of(located.id, ids);
-            topic.fail(located.id, &offsets, Failure::Refused, reason, now);
+            let taken = topic.under_way(located.id, &offsets);
+            topic.fail(located.id, &taken, Failure::Refused, reason, now);
         });
         Ok(())
     }
@@ -296,16 +299,17 @@ impl Consumer {
             let turn = shared.with(&self.handle, |topic| self.turn(topic, now))?;
             let located = Located { handle: Arc::clone(&self.handle), id: self.id };
             match turn {
-                Turn::Deliver { taken, gaps, facts, settings } => {
+                Turn::Deliver { taken, facts, settings } => {
                     let completed = shared.complete(&located, taken, facts, *settings).await;
                     match completed {
-                        Ok(mut batch) if !batch.messages.is_empty() || !gaps.is_empty() => {
-                            batch.add_gaps(gaps);
-                            batch.count(now);
-                            return Ok(batch);
+                        Ok(mut batch) => {
+                            batch.add_gaps(self.holder);
+                            if !batch.messages.is_empty() || !batch.gaps.is_empty() {
+                                batch.count(now);
+                                return Ok(batch);
+                            }
+                            // A hook wanted none of them, or they are gone.
                         }
-                        // A hook wanted none of them.
-                        Ok(_) => {}
                         Err(error) => {
                             tracing::error!(%error, "messages cannot be read");
                             tokio::time::sleep(READ_PAUSE).await;
@@ -335,31 +339,21 @@ impl Consumer {
             }
             false => settings.batch_size,
         };
-        let limit = room.min(settings.batch_size);
+        let limit = room.min(settings.batch_size.max(1));
         let bytes = self.shared.settings.batch_bytes;
-        let taken = match limit {
-            0 => Vec::new(),
-            limit => topic.take(self.id, limit, bytes, None, now),
-        };
-        let gaps = topic.gaps(self.id);
-        if taken.is_empty() && gaps.is_empty() {
-            let due = topic.subscription(self.id).and_then(|it| it.next_due());
-            return Ok(Turn::Wait(due));
-        }
+        // Also with no room: what is due comes to an end.
+        let taken = topic.take(self.id, limit, bytes, None, now);
         let subscription = topic.subscription(self.id).ok_or(Ended::Unsubscribed)?;
+        if taken.is_empty() && !subscription.has_gaps() {
+            return Ok(Turn::Wait(subscription.next_due()));
+        }
         let facts = self.shared.facts(topic, subscription);
-        let gaps = gaps.into_iter().map(|(from, gap)| (topic.record.epoch, from, gap)).collect();
-        Ok(Turn::Deliver { taken, gaps, facts, settings })
+        Ok(Turn::Deliver { taken, facts, settings })
     }
 }
 
 enum Turn {
-    Deliver {
-        taken: Vec<Taken>,
-        gaps: Vec<(u64, u64, GapRecord)>,
-        facts: SubscriptionFacts,
-        settings: Box<SubscriptionSettings>,
-    },
+    Deliver { taken: Vec<Taken>, facts: SubscriptionFacts, settings: Box<SubscriptionSettings> },
     Wait(Option<i64>),
 }
 
@@ -371,38 +365,61 @@ impl Drop for Consumer {
 }
 
 impl Batch {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        located: &Located,
+        messages: Vec<Delivered>,
+        facts: SubscriptionFacts,
+        settings: SubscriptionSettings,
+    ) -> Self {
+        let (shared, handle) = (Arc::clone(shared), Arc::clone(&located.handle));
+        Self { shared, handle, id: located.id, messages, gaps: Vec::new(), facts, settings }
+    }
+
     fn offsets(&self) -> Vec<u64> {
         self.messages.iter().map(|it| it.position.offset).collect()
     }
 
+    fn taken(&self) -> Vec<(u64, u32)> {
+        self.messages.iter().map(|it| (it.position.offset, it.attempt)).collect()
+    }
+
+    fn gap_starts(&self) -> Vec<u64> {
+        self.gaps.iter().map(|gap| gap.from).collect()
+    }
+
     /// The subscriber has them all, and was told of all gaps.
-    pub fn acknowledge(mut self) {
+    pub fn acknowledge(self) {
         self.acknowledge_all();
     }
 
     /// The subscriber was told of the gaps; it acknowledges the messages itself.
-    pub fn sent(mut self) {
+    pub fn sent(self) {
         self.remember_ids();
-        let told = std::mem::take(&mut self.told);
+        let told = self.gap_starts();
         self.shared.with(&self.handle, |topic| topic.gaps_told(self.id, &told));
     }
 
-    /// The delivery failed: the messages are tried again after a pause, or put aside.
+    /// The delivery failed: the messages are tried again after a pause, or put aside. The gaps are told again.
     pub fn fail(self, failure: Failure, reason: &str) {
-        let (offsets, now) = (self.offsets(), self.shared.clock.now());
+        let (taken, gaps, now) = (self.taken(), self.gap_starts(), self.shared.clock.now());
         self.shared.with(&self.handle, |topic| {
-            topic.fail(self.id, &offsets, failure, reason, now);
+            topic.fail(self.id, &taken, failure, reason, now);
+            topic.gaps_not_told(self.id, &gaps);
         });
     }
 
     /// Nothing of it was handed over, and no attempt was made.
     pub fn give_back(self) {
-        let offsets = self.offsets();
-        self.shared.with(&self.handle, |topic| topic.give_back(self.id, &offsets));
+        let (taken, gaps) = (self.taken(), self.gap_starts());
+        self.shared.with(&self.handle, |topic| {
+            topic.give_back(self.id, &taken);
+            topic.gaps_not_told(self.id, &gaps);
+        });
     }
 
-    fn acknowledge_all(&mut self) {
-        let (offsets, told) = (self.offsets(), std::mem::take(&mut self.told));
+    fn acknowledge_all(&self) {
+        let (offsets, told) = (self.offsets(), self.gap_starts());
         self.shared.with(&self.handle, |topic| {
             topic.acknowledge(self.id, &offsets);
             topic.gaps_told(self.id, &told);
@@ -415,12 +432,17 @@ impl Batch {
         topic.remember_ids(self.id, ids);
     }
 
-    fn add_gaps(&mut self, gaps: Vec<(u64, u64, GapRecord)>) {
-        for (epoch, from, gap) in gaps {
+    /// Adds the gaps that the holder is not being told of yet.
+    fn add_gaps(&mut self, holder: HolderId) {
+        let (epoch, gaps) = self.shared.with(&self.handle, |topic| {
+            let is_held = topic.subscription(self.id).is_some_and(|it| it.is_held_by(holder));
+            let gaps = if is_held { topic.show_gaps(self.id) } else { Vec::new() };
+            (topic.record.epoch, gaps)
+        });
+        self.gaps.extend(gaps.into_iter().map(|(from, gap)| {
             let count = (gap.count > 0).then_some(gap.count);
-            self.gaps.push(Gap { epoch, from, to: gap.to, count, cause: gap.cause });
-            self.told.push((from, gap));
-        }
+            Gap { epoch, from, to: gap.to, count, cause: gap.cause }
+        }));
     }
 
     fn count(&self, now: Now) {
@@ -433,182 +455,16 @@ impl Batch {
     }
 }
 
-/// Gives messages back if it is dropped before they are handed over.
-struct Guard<'a> {
-    shared: &'a Arc<Shared>,
-    located: &'a Located,
-    offsets: Vec<u64>,
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        if !self.offsets.is_empty() {
-            let offsets = std::mem::take(&mut self.offsets);
-            let id = self.located.id;
-            self.shared.with(&self.located.handle, |topic| topic.give_back(id, &offsets));
-        }
-    }
-}
-
 impl Shared {
-    fn hold(self: &Arc<Self>, located: Located, key: SubKey) -> Consumer {
-        let (holder, wake) = (self.new_holder(), Arc::new(Notify::new()));
-        let Located { handle, id } = located;
-        self.with(&handle, |topic| topic.attach(id, holder, Arc::clone(&wake)));
-        Consumer { shared: Arc::clone(self), handle, id, key, holder, wake }
-    }
-
-    /// From now on a crash may leave doubt about what was handed over: that has to be on disk before anything is.
-    async fn mark_in_use(self: &Arc<Self>, located: &Located) -> Result<(), PubSubError> {
-        let is_marked = |topic: &Topic| {
-            topic.subscription(located.id).is_none_or(|subscription| subscription.record.in_use)
-        };
-        if is_marked(&located.handle.lock()) {
-            return Ok(());
-        }
-        let (shared, located) = (Arc::clone(self), located.clone());
-        let prepare = move || {
-            let topic = located.handle.lock();
-            let record = topic.subscription(located.id).map(|it| it.record.clone());
-            drop(topic);
-            let record = record.map(|mut record| {
-                record.in_use = true;
-                record
-            });
-            let changes = record.map(|it| Change::PutSubscription(located.id, Box::new(it)));
-            Ok((changes.into_iter().collect(), move || {
-                shared.with(&located.handle, |topic| {
-                    if let Some(subscription) = topic.touch(located.id) {
-                        subscription.record.in_use = true;
-                    }
-                });
-            }))
-        };
-        self.structural(prepare).await
-    }
-
     fn next_due(&self, located: &Located) -> Option<i64> {
         located.handle.lock().subscription(located.id).and_then(|it| it.next_due())
     }
-
-    /// Reads what is not at hand, asks the hook, and sees to it that repeats are marked whatever happens.
-    async fn complete(
-        self: &Arc<Self>,
-        located: &Located,
-        taken: Vec<Taken>,
-        facts: SubscriptionFacts,
-        settings: SubscriptionSettings,
-    ) -> Result<Batch, PubSubError> {
-        let offsets = taken.iter().map(|it| it.offset).collect();
-        let mut guard = Guard { shared: self, located, offsets };
-        if taken.iter().any(|it| it.attempt > 1) {
-            // How often a message was tried has to be on disk before it is tried again, or a crash would forget it.
-            self.flush().await?;
-        }
-        let missing: Vec<u64> =
-            taken.iter().filter(|it| it.message.is_none()).map(|it| it.offset).collect();
-        let mut read = HashMap::new();
-        if !missing.is_empty() {
-            let found = self.store.fetch(located.handle.id, missing.clone()).await;
-            let found = found.map_err(|error| PubSubError::Store(error.to_string()))?;
-            for (offset, stored) in missing.into_iter().zip(found) {
-                let Some(stored) = stored else { continue };
-                let message = stored.message();
-                let message = message.map_err(|error| PubSubError::Store(error.to_string()))?;
-                read.insert(offset, Arc::new(message));
-            }
-        }
-        let (epoch, hook) = {
-            let topic = located.handle.lock();
-            (topic.record.epoch, topic.settings.hook.clone())
-        };
-        let mut messages = Vec::with_capacity(taken.len());
-        let mut gone = Vec::new();
-        for Taken { offset, attempt, message } in taken {
-            match message.or_else(|| read.get(&offset).cloned()) {
-                Some(message) => {
-                    let position = Position { epoch, offset };
-                    messages.push(Delivered { message, position, attempt });
-                }
-                // Deleted meanwhile, and so off the queue.
-                None => gone.push(offset),
-            }
-        }
-        self.keep_read(&located.handle, read);
-        if let Some(hook) = hook {
-            messages = self.ask_hook(located, &hook, &facts, messages).await?;
-        }
-        guard.offsets.clear();
-        drop(guard);
-        if !gone.is_empty() {
-            self.with(&located.handle, |topic| topic.acknowledge(located.id, &gone));
-        }
-        Ok(Batch {
-            shared: Arc::clone(self),
-            handle: Arc::clone(&located.handle),
-            id: located.id,
-            messages,
-            gaps: Vec::new(),
-            told: Vec::new(),
-            facts,
-            settings,
-        })
-    }
-
-    /// Keeps what was read at hand where others are about to need it too.
-    fn keep_read(&self, handle: &Arc<Handle>, read: HashMap<u64, Arc<Message>>) {
-        let mut topic = handle.lock();
-        if topic.subscriptions().nth(1).is_none() {
-            return;
-        }
-        let mut kept = Vec::new();
-        for (offset, message) in read {
-            kept.push((offset, message.weight()));
-            topic.set_content(offset, Content::Cached(message));
-        }
-        drop(topic);
-        for (offset, weight) in kept {
-            self.note_cached(handle, &[offset], weight);
-        }
-        self.trim_cache();
-    }
-
-    async fn ask_hook(
-        self: &Arc<Self>,
-        located: &Located,
-        hook: &Arc<str>,
-        facts: &SubscriptionFacts,
-        messages: Vec<Delivered>,
-    ) -> Result<Vec<Delivered>, PubSubError> {
-        let mut wanted = Vec::with_capacity(messages.len());
-        for delivered in messages {
-            let message = Arc::clone(&delivered.message);
-            let (hook, facts) = (Arc::clone(hook), facts.clone());
-            let offset = delivered.position.offset;
-            let asked = self.hooks.before_delivery(hook, facts, message, delivered.attempt).await;
-            let now = self.clock.now();
-            match asked {
-                Ok(HookAction::Deliver) => wanted.push(delivered),
-                Ok(HookAction::Skip) => self.with(&located.handle, |topic| {
-                    topic.postpone(located.id, offset, SKIP_PAUSE, now);
-                }),
-                Ok(HookAction::Delete) => self.with(&located.handle, |topic| {
-                    topic.acknowledge(located.id, &[offset]);
-                }),
-                Err(error) => self.with(&located.handle, |topic| {
-                    let reason = error.to_string();
-                    topic.fail(located.id, &[offset], Failure::Refused, &reason, now);
-                }),
-            }
-        }
-        Ok(wanted)
-    }
 }
 
-/// How long a message waits that a hook does not want now.
-const SKIP_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait before a failed read is tried again.
 const READ_PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait: a year.
+const MAX_WAIT: Duration = Duration::from_secs(365 * 86_400);
 /// That a subscriber was there is stored once a minute.
 const SEEN_EVERY: i64 = 60_000_000;
 

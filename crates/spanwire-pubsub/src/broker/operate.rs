@@ -88,6 +88,8 @@ pub struct Totals {
     pub depth_non_gd: usize,
     /// Bytes of the contents of undelivered messages.
     pub bytes: u64,
+    /// Messages published since the start.
+    pub published: u64,
     /// Messages whose time was over.
     pub expired: u64,
     /// Messages that were put aside as undeliverable.
@@ -158,6 +160,7 @@ impl Broker {
             totals.depth_gd += topic.depth_gd();
             totals.depth_non_gd += topic.depth_non_gd();
             totals.bytes += topic.bytes();
+            totals.published += topic.counters.published;
             totals.expired += topic.counters.expired;
             totals.dead += topic.counters.dead;
             for (cause, count) in &topic.counters.gaps {
@@ -317,15 +320,32 @@ impl Broker {
     pub async fn clear_topic(&self, topic: &str) -> Result<usize, PubSubError> {
         let (shared, handle) = (Arc::clone(&self.0), self.topic_handle(topic)?);
         let (told, tell) = std::sync::mpsc::sync_channel(1);
+        let name = topic.to_owned();
         let prepare = move || {
-            let changes = handle.lock().clearing();
-            Ok((changes, move || {
-                // Whoever asked may have given up.
-                let _ = told.send(shared.with(&handle, Topic::clear));
-            }))
+            if handle.lock().is_removed() {
+                return Err(PubSubError::NoSuchTopic(name));
+            }
+            // Whoever asked may have given up.
+            let _ = told.send(shared.with(&handle, Topic::clear));
+            Ok((Vec::new(), || {}))
         };
         self.0.structural(prepare).await?;
+        self.flush().await?;
         Ok(tell.try_recv().unwrap_or_default())
+    }
+
+    /// Does now what would be done soon: removes messages whose time is over, and ends subscriptions whose subscribers
+    /// stay away for too long. Tells how many of each.
+    pub async fn clean_up(&self, messages: bool, subscriptions: bool) -> (u64, usize) {
+        let expired_before = self.totals().expired;
+        if messages {
+            for handle in self.0.handles() {
+                self.0.with(&handle, |topic| topic.tick(self.0.clock.now()));
+            }
+        }
+        let expired = self.totals().expired - expired_before;
+        let ended = if subscriptions { self.0.end_inactive().await } else { 0 };
+        (expired, ended)
     }
 
     /// Gives space back on disk that nothing needs; tells what is taken then. May take a while.
@@ -388,15 +408,14 @@ impl Shared {
             return Ok(views);
         }
         let failed = |error: StoreError| PubSubError::Store(error.to_string());
-        let found = self.store.fetch(handle.id, missing.clone()).await.map_err(failed)?;
-        for (offset, stored) in missing.into_iter().zip(found) {
+        let found = self.store.fetch(handle.id, missing).await.map_err(failed)?;
+        let waiting = views.iter_mut().filter(|view| view.message.is_none());
+        for (view, stored) in waiting.zip(found) {
             let message = match stored {
                 Some(stored) => Some(stored.message().map_err(|error| failed(error.into()))?),
                 None => None,
             };
-            if let Some(view) = views.iter_mut().find(|view| view.offset == offset) {
-                view.message = message.map(Arc::new);
-            }
+            view.message = message.map(Arc::new);
         }
         views.retain(|view| view.message.is_some());
         Ok(views)
@@ -427,7 +446,7 @@ impl Shared {
         use std::sync::atomic::Ordering;
         self.closing.store(true, Ordering::Release);
         for handle in self.handles() {
-            self.with(&handle, Topic::stop);
+            self.with(&handle, Topic::stop_taking);
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.give(super::Op::Close(reply)).await?;

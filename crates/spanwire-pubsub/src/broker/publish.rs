@@ -59,6 +59,9 @@ impl Broker {
         let started = Instant::now();
         let pattern = by.allow(TopicAccess::Publish, topic)?;
         let shared = &self.0;
+        if shared.is_closing() {
+            return Err(PubSubError::Closed);
+        }
         let handle = shared.handle_by_name(topic);
         let handle = handle.ok_or_else(|| PubSubError::NoSuchTopic(topic.to_owned()))?;
         let settings = handle.lock().settings.clone();
@@ -136,11 +139,14 @@ impl Shared {
     }
 
     /// Notes that contents are kept at hand.
-    pub(super) fn note_cached(&self, handle: &Arc<Handle>, offsets: &[u64], bytes: usize) {
+    pub(super) fn note_cached(&self, handle: &Arc<Handle>, kept: Vec<(u64, usize)>) {
+        if kept.is_empty() {
+            return;
+        }
+        let bytes = kept.iter().map(|(_, weight)| weight).sum();
         self.cached.fetch_add(bytes, Ordering::Relaxed);
         let mut cache = self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let each = bytes / offsets.len().max(1);
-        cache.extend(offsets.iter().map(|offset| (Arc::clone(handle), *offset, each)));
+        cache.extend(kept.into_iter().map(|(offset, weight)| (Arc::clone(handle), offset, weight)));
     }
 
     /// Lets go of what was kept at hand longest, until the rest is within its limit.

@@ -255,6 +255,9 @@ impl Shared {
         let (told, tell) = std::sync::mpsc::sync_channel(1);
         let prepare = move || {
             let topic = handle.lock();
+            if topic.is_removed() {
+                return Err(PubSubError::NoSuchTopic(topic.name().to_owned()));
+            }
             // Somebody may have been quicker.
             let taken = topic.subscriptions().find(|it| {
                 (one_only && !internal && it.record.endpoint == endpoint)
@@ -343,8 +346,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Ends the subscriptions of WebSocket clients that stay away longer than their topic allows.
-    pub(super) async fn end_inactive(self: &Arc<Self>) {
+    /// Ends the subscriptions of WebSocket clients that stay away longer than their topic allows; tells how many.
+    pub(super) async fn end_inactive(self: &Arc<Self>) -> usize {
+        let mut ended = 0;
         let now = self.clock.now().wall;
         let mut away = Vec::new();
         for handle in self.handles() {
@@ -367,6 +371,7 @@ impl Shared {
                 (topic.name().to_owned(), key)
             };
             if self.end(located).await.is_ok() {
+                ended += 1;
                 tracing::info!(
                     topic = name,
                     key,
@@ -374,6 +379,7 @@ impl Shared {
                 );
             }
         }
+        ended
     }
 
     pub(super) fn facts(&self, topic: &Topic, subscription: &Subscription) -> SubscriptionFacts {

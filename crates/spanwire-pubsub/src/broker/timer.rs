@@ -40,6 +40,10 @@ impl Timer {
         }
     }
 
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     fn next(&self) -> Option<i64> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.by_time.first().map(|(at, _)| *at)
@@ -55,19 +59,21 @@ impl Timer {
 }
 
 /// Runs as long as the broker does.
-pub(super) async fn run(broker: Weak<Shared>) {
+pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
     let mut away = tokio::time::interval(AWAY_EVERY);
     away.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     away.tick().await;
     loop {
         let Some(shared) = broker.upgrade().filter(|it| !it.is_closing()) else { return };
         let clock = Arc::clone(&shared.clock);
-        while let Some(topic) = shared.timer.take_due(clock.now().monotonic) {
+        while let Some(topic) = timer.take_due(clock.now().monotonic) {
             if let Some(handle) = shared.handle(topic) {
                 shared.with(&handle, |topic| topic.tick(clock.now()));
             }
         }
-        let next = shared.timer.next();
+        // A broker that nobody has any more is not kept by its timer.
+        drop(shared);
+        let next = timer.next();
         let due = async {
             match next {
                 // Not more often than that, whatever is asked for.
@@ -80,8 +86,12 @@ pub(super) async fn run(broker: Weak<Shared>) {
         };
         tokio::select! {
             () = due => {}
-            () = shared.timer.wake.notified() => {}
-            _ = away.tick() => shared.end_inactive().await,
+            () = timer.wake.notified() => {}
+            _ = away.tick() => {
+                if let Some(shared) = broker.upgrade() {
+                    shared.end_inactive().await;
+                }
+            }
         }
     }
 }

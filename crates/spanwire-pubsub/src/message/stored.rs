@@ -37,6 +37,9 @@ pub struct Header {
     pub waiting: bool,
     /// The only subscriptions that get it; `None` is all that existed.
     pub recipients: Option<Vec<SubscriptionId>>,
+    /// Whether it is ordered by a time that its publisher gave, which says nothing of the clock of the topic.
+    #[serde(default)]
+    pub has_own_time: bool,
 }
 
 /// A message as the store keeps it.
@@ -253,6 +256,7 @@ mod tests {
             size: 9,
             waiting: true,
             recipients: Some(vec![SubscriptionId(3)]),
+            has_own_time: true,
         }
     }
 

@@ -15,7 +15,7 @@
 //! | `gap` | subscription, offset | [`GapRecord`](super::GapRecord) |
 //!
 //! Numbers are big-endian, so that trees are in the order in which they are read. Records are MessagePack maps:
-//! fields can be added. What belongs to a subscription or a topic that is gone is deleted at the next start.
+//! fields can be added. What a subscription or a topic that is gone has left behind is deleted at the next start.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -44,6 +44,27 @@ impl KeyValueMessageStore {
     #[must_use]
     pub fn new(database: Arc<dyn KeyValue>) -> Self {
         Self(database)
+    }
+
+    /// Deletes what belongs to a topic or a subscription that is deleted, also what was put earlier in this batch. What
+    /// was given before and is not applied yet is left for the next start.
+    fn delete_parts(&self, batch: &mut Batch, change: &Change, earlier: &[Part]) {
+        let (owner, trees): (u64, &[&'static str]) = match change {
+            Change::DeleteTopic(id) => (id.0, &["own_id"]),
+            Change::DeleteSubscription(id) => (id.0, &["acked", "attempts", "dead", "gap"]),
+            _ => return,
+        };
+        for tree in trees {
+            // What cannot be read now is found by the next start, or refused there.
+            for (key, _) in self.0.scan(tree, &owner.to_be_bytes()).unwrap_or_default() {
+                batch.delete(tree, &key);
+            }
+        }
+        for (tree, key) in earlier.iter().filter(|(tree, _)| trees.contains(tree)) {
+            if key.starts_with(&owner.to_be_bytes()) {
+                batch.delete(tree, key);
+            }
+        }
     }
 
     /// Reads a tree in its order, a page at a time.
@@ -153,7 +174,12 @@ impl MessageStore for KeyValueMessageStore {
         durability: Durability,
     ) -> BoxFuture<'static, Result<(), StoreError>> {
         let mut batch = Batch::new();
-        changes.into_iter().for_each(|change| put(&mut batch, change));
+        let mut parts = Vec::new();
+        for change in changes {
+            self.delete_parts(&mut batch, &change, &parts);
+            parts.extend(part_of(&change));
+            put(&mut batch, change);
+        }
         let durability = match durability {
             Durability::Forced => spanwire_store::Durability::Forced,
             Durability::Lazy => spanwire_store::Durability::Lazy,
@@ -236,6 +262,27 @@ fn read_messages(
     Ok(whole.map(|value| value.map(|it| StoredMessage::from_bytes(it.into()))).collect())
 }
 
+/// A tree and a key of something that belongs to a topic or a subscription.
+type Part = (&'static str, Vec<u8>);
+
+fn part_of(change: &Change) -> Option<Part> {
+    let (tree, owner, at) = match change {
+        Change::PutAcked(id, chunk, _) => ("acked", id.0, *chunk),
+        Change::PutAttempts(id, offset, _) => ("attempts", id.0, *offset),
+        Change::PutDead(id, offset, _) => ("dead", id.0, *offset),
+        Change::PutGap(id, from, _) => ("gap", id.0, *from),
+        Change::PutOwnId(topic, hash, _) => return Some(("own_id", own_id_key(*topic, *hash))),
+        _ => return None,
+    };
+    Some((tree, key(owner, at).to_vec()))
+}
+
+fn own_id_key(topic: TopicId, hash: u128) -> Vec<u8> {
+    let mut key = topic.0.to_be_bytes().to_vec();
+    key.extend_from_slice(&hash.to_be_bytes());
+    key
+}
+
 fn put(batch: &mut Batch, change: Change) {
     match change {
         Change::PutTopic(id, record) => {
@@ -288,9 +335,7 @@ fn put(batch: &mut Batch, change: Change) {
             set(batch, "gap", &key(id.0, from), gap.as_ref().map(encode));
         }
         Change::PutOwnId(topic, hash, record) => {
-            let mut key = topic.0.to_be_bytes().to_vec();
-            key.extend_from_slice(&hash.to_be_bytes());
-            set(batch, "own_id", &key, record.as_ref().map(encode));
+            set(batch, "own_id", &own_id_key(topic, hash), record.as_ref().map(encode));
         }
     }
 }
@@ -344,3 +389,6 @@ const INLINE: usize = 1024;
 const PAGE: usize = 4096;
 const ODD_KEY: &str =
     "a key of the message log has another form; the store is not a message log, or damaged";
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub(crate) struct Acked {
     chunks: BTreeMap<u64, Box<Bits>>,
     floor_changed: bool,
     chunks_changed: BTreeSet<u64>,
+    /// Bitmaps that were given to the store: others need not be deleted there.
+    chunks_stored: BTreeSet<u64>,
 }
 
 impl Acked {
@@ -57,6 +59,65 @@ impl Acked {
         is_new
     }
 
+    /// Marks all offsets of a range that ends before `to`.
+    pub(crate) fn insert_range(&mut self, from: u64, to: u64) {
+        let mut offset = from.max(self.floor);
+        while offset < to {
+            let (chunk, word, bit) = split(offset);
+            let bits = self.chunks.entry(chunk).or_insert_with(|| Box::new([0; 64]));
+            let Some(bits) = bits.get_mut(word) else { return };
+            let left = to - offset;
+            let upward = !(bit - 1);
+            let wanted = match 64 - offset % 64 {
+                rest if left < rest => upward & ((bit << left) - 1),
+                _ => upward,
+            };
+            if *bits & wanted != wanted {
+                *bits |= wanted;
+                self.chunks_changed.insert(chunk);
+            }
+            offset = (offset / 64 + 1) * 64;
+        }
+    }
+
+    /// The first offset from here on, and before `end`, that is not marked.
+    pub(crate) fn next_unmarked(&self, from: u64, end: u64) -> Option<u64> {
+        let mut offset = from.max(self.floor);
+        while offset < end {
+            let (chunk, word, bit) = split(offset);
+            let Some(bits) = self.chunks.get(&chunk) else { return Some(offset) };
+            let unmarked = !bits.get(word).copied().unwrap_or(0) & !(bit - 1);
+            if unmarked != 0 {
+                let found = offset / 64 * 64 + u64::from(unmarked.trailing_zeros());
+                return Some(found).filter(|found| *found < end);
+            }
+            offset = (offset / 64 + 1) * 64;
+        }
+        None
+    }
+
+    /// The first offset from here on that is marked, or `end`.
+    pub(crate) fn next_marked(&self, from: u64, end: u64) -> u64 {
+        let mut offset = from;
+        while offset < end && !self.contains(offset) {
+            let (chunk, word, bit) = split(offset);
+            let bits = self.chunks.get(&chunk);
+            let marked = bits.and_then(|bits| bits.get(word)).copied().unwrap_or(0) & !(bit - 1);
+            offset = match (bits, marked) {
+                (None, _) => (chunk + 1) * CHUNK,
+                (_, 0) => (offset / 64 + 1) * 64,
+                (_, marked) => offset / 64 * 64 + u64::from(marked.trailing_zeros()),
+            };
+        }
+        offset.min(end)
+    }
+
+    /// Offsets before `end` that are not marked, from one on.
+    pub(crate) fn unmarked(&self, from: u64, end: u64) -> impl Iterator<Item = u64> + '_ {
+        let next = move |after: &u64| self.next_unmarked(after.saturating_add(1), end);
+        std::iter::successors(self.next_unmarked(from, end), next)
+    }
+
     /// Marks everything below an offset.
     pub(crate) fn raise(&mut self, floor: u64) {
         if floor <= self.floor {
@@ -67,20 +128,41 @@ impl Acked {
         let kept = self.chunks.split_off(&(floor / CHUNK));
         let gone = std::mem::replace(&mut self.chunks, kept);
         self.chunks_changed.extend(gone.into_keys());
+        // What is worked off in order is written as a floor alone.
+        let (chunk, word, bit) = split(floor);
+        let holds_nothing = |bits: &Bits| {
+            let above = bits.iter().enumerate().skip(word);
+            above.fold(0, |all, (at, it)| all | if at == word { it & !(bit - 1) } else { *it }) == 0
+        };
+        if self.chunks.get(&chunk).is_some_and(|bits| holds_nothing(bits)) {
+            self.chunks.remove(&chunk);
+            self.chunks_changed.insert(chunk);
+        }
     }
 
     /// Takes a bitmap as it was written.
     pub(crate) fn restore(&mut self, chunk: u64, bits: Box<Bits>) {
-        if chunk >= self.floor / CHUNK {
-            self.chunks.insert(chunk, bits);
+        self.chunks_stored.insert(chunk);
+        match chunk >= self.floor / CHUNK {
+            true => drop(self.chunks.insert(chunk, bits)),
+            false => drop(self.chunks_changed.insert(chunk)),
         }
     }
 
     /// What has changed since it was last asked: the floor, and bitmaps, of which `None` is gone.
     pub(crate) fn changes(&mut self) -> (Option<u64>, Chunks) {
         let floor = std::mem::take(&mut self.floor_changed).then_some(self.floor);
-        let chunks = std::mem::take(&mut self.chunks_changed).into_iter();
-        (floor, chunks.map(|chunk| (chunk, self.chunks.get(&chunk).cloned())).collect())
+        let mut changed = Chunks::new();
+        for chunk in std::mem::take(&mut self.chunks_changed) {
+            let bits = self.chunks.get(&chunk).cloned();
+            match &bits {
+                Some(_) => drop(self.chunks_stored.insert(chunk)),
+                None if self.chunks_stored.remove(&chunk) => {}
+                None => continue,
+            }
+            changed.push((chunk, bits));
+        }
+        (floor, changed)
     }
 }
 

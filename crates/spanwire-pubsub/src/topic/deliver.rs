@@ -1,12 +1,13 @@
 //! Messages are taken, acknowledged, given back, tried again, put aside.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::{LANES, Log, QueueKey};
 use super::subscription::{Lease, Subscription};
-use super::{Now, Topic, microseconds, raise_floor};
+use super::{Now, Topic, microseconds};
 use crate::id::SubscriptionId;
 use crate::message::Message;
 use crate::store::{Change, DeadLetter, GapCause, GapRecord};
@@ -46,19 +47,27 @@ impl Topic {
         self.end_waits(id, now);
         self.touched.insert(id);
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return Vec::new() };
-        if !subscription.record.settings.active_status.delivers()
+        if self.stopped
+            || !subscription.record.settings.active_status.delivers()
             || subscription.paused_until.is_some()
         {
             return Vec::new();
         }
+        let max = subscription.record.settings.max_attempts.max(1);
         let limit = if subscription.isolate > 0 { limit.min(1) } else { limit };
         let until = lease.map(|lease| now.monotonic.saturating_add(microseconds(lease)));
-        let (mut taken, mut size) = (Vec::new(), 0_usize);
+        let (mut taken, mut size, mut dead) = (Vec::new(), 0_usize, Vec::new());
         while taken.len() < limit && size < bytes {
             let Some(key) = next_key(&self.log, subscription) else { break };
             let Some(entry) = self.log.get(key.offset) else { continue };
-            let attempt = subscription.attempts_before(key.offset).saturating_add(1);
-            subscription.in_flight.insert(key.offset, Lease { key, attempts: attempt, until });
+            let before = subscription.attempts_before(key.offset);
+            let attempt = before.saturating_add(1);
+            if own_attempts(subscription, key.offset) >= max {
+                dead.push(Lease { key, attempts: before, until: None, is_handed_over: true });
+                continue;
+            }
+            let lease = Lease { key, attempts: attempt, until, is_handed_over: false };
+            subscription.in_flight.insert(key.offset, lease);
             if let Some(until) = until {
                 subscription.leases.insert((until, key.offset));
             }
@@ -68,7 +77,48 @@ impl Topic {
             subscription.counters.last_delivery = Some(now.wall);
             taken.push(Taken { offset: key.offset, attempt, message: entry.message().cloned() });
         }
+        for lease in dead {
+            self.put_aside(id, lease, "its subscriber went away each time", now);
+        }
         taken
+    }
+
+    /// Messages that were taken are given to the subscriber now, as far as they are still its: what has expired, was
+    /// deleted or went to another taker meanwhile is not.
+    pub(crate) fn hand_over(
+        &mut self,
+        id: SubscriptionId,
+        taken: &[(u64, u32)],
+        now: Now,
+    ) -> HashSet<u64> {
+        self.expire(now);
+        let stopped = self.stopped;
+        let Some(subscription) = self.touch(id) else { return HashSet::new() };
+        let mut handed = HashSet::with_capacity(taken.len());
+        for (offset, attempt) in taken {
+            if let Some(lease) = subscription.in_flight.get_mut(offset)
+                && lease.attempts == *attempt
+                && !stopped
+            {
+                lease.is_handed_over = true;
+                handed.insert(*offset);
+            }
+        }
+        handed
+    }
+
+    /// Those of these messages that are still with their taker.
+    pub(crate) fn still_taken(&self, id: SubscriptionId, taken: &[(u64, u32)]) -> Vec<u64> {
+        let Some(subscription) = self.subscriptions.get(&id) else { return Vec::new() };
+        let still = taken.iter().filter(|it| subscription.is_taken(**it));
+        still.map(|(offset, _)| *offset).collect()
+    }
+
+    /// Messages that somebody has taken, with their attempts.
+    pub(crate) fn under_way(&self, id: SubscriptionId, offsets: &[u64]) -> Vec<(u64, u32)> {
+        let in_flight = self.subscriptions.get(&id).map(|it| &it.in_flight);
+        let attempt = |offset: &u64| Some((*offset, in_flight?.get(offset)?.attempts));
+        offsets.iter().filter_map(attempt).collect()
     }
 
     /// The subscriber has these. What it has acknowledged before does not count; what it acknowledges without having
@@ -82,7 +132,10 @@ impl Topic {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.counters.acknowledged += done as u64;
             subscription.isolate = subscription.isolate.saturating_sub(done);
-            raise_floor(&self.log, self.next, subscription);
+            subscription.raise_floor(self.next);
+            if done > 0 {
+                subscription.wake_with_room();
+            }
         }
         done
     }
@@ -104,18 +157,13 @@ impl Topic {
         ids.iter().filter_map(|id| subscription.offset_of(id)).collect()
     }
 
-    /// The subscriber has everything up to an offset.
+    /// The subscriber has everything up to an offset. What was put aside it does not have.
     pub(crate) fn acknowledge_up_to(&mut self, id: SubscriptionId, offset: u64) -> usize {
         let Some(subscription) = self.subscriptions.get(&id) else { return 0 };
-        let pending = self.log.from(subscription.acked.floor()).map(|(offset, _)| offset);
-        let pending: Vec<u64> = pending.take_while(|pending| *pending <= offset).collect();
-        let done = pending.iter().filter(|it| self.finish(id, **it).is_continue()).count();
-        self.touched.insert(id);
-        if let Some(subscription) = self.subscriptions.get_mut(&id) {
-            subscription.counters.acknowledged += done as u64;
-            raise_floor(&self.log, self.next, subscription);
-        }
-        done
+        let end = offset.saturating_add(1).min(self.next);
+        let pending = subscription.acked.unmarked(subscription.acked.floor(), end);
+        let pending: Vec<u64> = pending.filter(|it| !subscription.dead.contains_key(it)).collect();
+        self.acknowledge(id, &pending)
     }
 
     /// Takes one message off a queue; breaks where it is not in it.
@@ -141,7 +189,7 @@ impl Topic {
     pub(crate) fn fail(
         &mut self,
         id: SubscriptionId,
-        offsets: &[u64],
+        taken: &[(u64, u32)],
         failure: Failure,
         reason: &str,
         now: Now,
@@ -154,10 +202,15 @@ impl Topic {
             Failure::Refused | Failure::Rejected => settings.wait_other_error,
         };
         let (mut dead, mut tried) = (Vec::new(), 0);
-        for offset in offsets {
-            let Some(lease) = subscription.end_lease(*offset) else { continue };
-            subscription.set_attempts(*offset, lease.attempts);
-            if failure == Failure::Rejected || own_attempts(subscription, *offset) >= max {
+        for it in taken.iter().copied() {
+            // Somebody else may have it by now.
+            if !subscription.is_taken(it) {
+                continue;
+            }
+            let (offset, _) = it;
+            let Some(lease) = subscription.end_lease(offset) else { continue };
+            subscription.set_attempts(offset, lease.attempts);
+            if failure == Failure::Rejected || own_attempts(subscription, offset) >= max {
                 dead.push(lease);
                 continue;
             }
@@ -168,7 +221,7 @@ impl Topic {
                 subscription.paused_until =
                     Some(subscription.paused_until.map_or(at, |it| it.max(at)));
             } else {
-                subscription.delayed.insert((at, lease.key));
+                subscription.delay(lease.key, at);
             }
         }
         if tried > 1 && failure == Failure::Refused {
@@ -194,14 +247,16 @@ impl Topic {
             subscription.set_attempts(offset, lease.attempts);
             subscription.put_back(lease.key);
         }
+        subscription.hide_gaps();
         subscription.wake();
     }
 
     /// Gives back what was taken and never handed over: no attempt was made.
-    pub(crate) fn give_back(&mut self, id: SubscriptionId, offsets: &[u64]) {
+    pub(crate) fn give_back(&mut self, id: SubscriptionId, taken: &[(u64, u32)]) {
         let Some(subscription) = self.touch(id) else { return };
-        for offset in offsets {
-            if let Some(lease) = subscription.end_lease(*offset) {
+        for it in taken.iter().filter(|it| subscription.is_taken(**it)).copied().collect::<Vec<_>>()
+        {
+            if let Some(lease) = subscription.end_lease(it.0) {
                 subscription.put_back(lease.key);
             }
         }
@@ -209,11 +264,19 @@ impl Topic {
     }
 
     /// Lets a message wait before it is tried again, because a hook says so.
-    pub(crate) fn postpone(&mut self, id: SubscriptionId, offset: u64, wait: Duration, now: Now) {
+    pub(crate) fn postpone(
+        &mut self,
+        id: SubscriptionId,
+        taken: (u64, u32),
+        wait: Duration,
+        now: Now,
+    ) {
         let Some(subscription) = self.touch(id) else { return };
-        if let Some(lease) = subscription.end_lease(offset) {
+        if subscription.is_taken(taken)
+            && let Some(lease) = subscription.end_lease(taken.0)
+        {
             let at = now.monotonic.saturating_add(microseconds(wait));
-            subscription.delayed.insert((at, lease.key));
+            subscription.delay(lease.key, at);
         }
     }
 
@@ -224,7 +287,7 @@ impl Topic {
         while let Some((_, key)) =
             subscription.delayed.first().copied().filter(|(at, _)| *at <= now.monotonic)
         {
-            subscription.delayed.pop_first();
+            subscription.end_delay(key);
             subscription.put_back(key);
             woken = true;
         }
@@ -263,26 +326,22 @@ impl Topic {
         *self.counters.gaps.entry(GapCause::Dead).or_default() += 1;
     }
 
-    /// What the subscriber has to be told that it will not get.
-    pub(crate) fn gaps(&self, id: SubscriptionId) -> Vec<(u64, GapRecord)> {
-        let subscription = self.subscriptions.get(&id);
-        let gaps = subscription.into_iter().flat_map(|it| &it.gaps);
-        gaps.map(|(from, gap)| (*from, gap.clone())).collect()
+    /// What the subscriber has to be told that it will not get, and is not being told yet.
+    pub(crate) fn show_gaps(&mut self, id: SubscriptionId) -> Vec<(u64, GapRecord)> {
+        self.subscriptions.get_mut(&id).map(Subscription::show_gaps).unwrap_or_default()
     }
 
-    /// The subscriber was told.
-    pub(crate) fn gaps_told(&mut self, id: SubscriptionId, told: &[(u64, GapRecord)]) {
+    /// The subscriber was told of gaps that begin at these offsets.
+    pub(crate) fn gaps_told(&mut self, id: SubscriptionId, told: &[u64]) {
         let Some(subscription) = self.touch(id) else { return };
-        for (from, gap) in told {
-            let Some(known) = subscription.gaps.remove(from) else { continue };
-            subscription.changes.push(Change::PutGap(id, *from, None));
-            if known.to > gap.to {
-                // It has grown meanwhile: the rest is still to be told.
-                let count = known.count.saturating_sub(gap.count);
-                let rest = GapRecord { to: known.to, count, cause: known.cause };
-                subscription.note_gaps(gap.to + 1, rest);
-            }
-        }
+        told.iter().for_each(|from| subscription.gap_told(*from));
+    }
+
+    /// The subscriber could not be told.
+    pub(crate) fn gaps_not_told(&mut self, id: SubscriptionId, gaps: &[u64]) {
+        let Some(subscription) = self.touch(id) else { return };
+        gaps.iter().for_each(|from| subscription.hide_gap(*from));
+        subscription.wake();
     }
 }
 
@@ -295,11 +354,11 @@ fn own_attempts(subscription: &Subscription, offset: u64) -> u32 {
 fn next_key(log: &Log, subscription: &mut Subscription) -> Option<QueueKey> {
     let mut ahead = None;
     for lane in 0..LANES {
-        let Some(cursor) = subscription.cursors.get_mut(lane) else { continue };
+        let Some(cursor) = subscription.cursors.get(lane).copied() else { continue };
         let mut skipped = None;
-        for key in log.lane_after(lane, *cursor) {
+        for key in log.lane_after(lane, cursor) {
             let offset = key.offset;
-            if subscription.acked.contains(offset) || subscription.dead.contains_key(&offset) {
+            if subscription.acked.contains(offset) || subscription.is_set_apart(offset) {
                 skipped = Some(key);
                 continue;
             }
@@ -307,7 +366,9 @@ fn next_key(log: &Log, subscription: &mut Subscription) -> Option<QueueKey> {
             break;
         }
         // What was skipped once need not be looked at again.
-        *cursor = skipped.or(*cursor);
+        if let (Some(_), Some(cursor)) = (skipped, subscription.cursors.get_mut(lane)) {
+            *cursor = skipped;
+        }
         if ahead.is_some() {
             break;
         }

@@ -45,6 +45,7 @@ pub(crate) struct Entry {
     pub(crate) size: u32,
     /// How many subscriptions still have to get it.
     pub(crate) references: u32,
+    /// The only ones that get it, in order.
     pub(crate) recipients: Option<Arc<[SubscriptionId]>>,
     pub(crate) content: Content,
 }
@@ -70,14 +71,19 @@ impl Entry {
             waiting: header.waiting,
             size: header.size,
             references: 0,
-            recipients: header.recipients.as_ref().map(|all| all.as_slice().into()),
+            recipients: header.recipients.as_ref().map(|all| {
+                let mut all = all.clone();
+                all.sort_unstable();
+                all.into()
+            }),
             content,
         }
     }
 
     /// Whether a subscription that existed when it was published gets it.
     pub(crate) fn is_for(&self, subscription: SubscriptionId) -> bool {
-        !self.waiting && self.recipients.as_ref().is_none_or(|these| these.contains(&subscription))
+        let is_among = |these: &Arc<[SubscriptionId]>| these.binary_search(&subscription).is_ok();
+        !self.waiting && self.recipients.as_ref().is_none_or(is_among)
     }
 
     pub(crate) fn message(&self) -> Option<&Arc<Message>> {
@@ -96,6 +102,8 @@ pub(crate) struct Log {
     expiries: BTreeSet<(i64, u64)>,
     /// Offsets of messages that are nowhere but in memory.
     volatile: BTreeSet<u64>,
+    /// Offsets of messages that wait for a first subscriber.
+    waiting: BTreeSet<u64>,
     guaranteed: usize,
     bytes: u64,
 }
@@ -113,6 +121,9 @@ impl Log {
             true => self.guaranteed += 1,
             false => drop(self.volatile.insert(key.offset)),
         }
+        if entry.waiting {
+            self.waiting.insert(key.offset);
+        }
         self.bytes += u64::from(entry.size);
         self.entries.insert(key.offset, entry);
     }
@@ -128,6 +139,7 @@ impl Log {
             true => self.guaranteed -= 1,
             false => drop(self.volatile.remove(&offset)),
         }
+        self.waiting.remove(&offset);
         self.bytes -= u64::from(entry.size);
         Some(entry)
     }
@@ -138,6 +150,21 @@ impl Log {
 
     pub(crate) fn get_mut(&mut self, offset: u64) -> Option<&mut Entry> {
         self.entries.get_mut(&offset)
+    }
+
+    /// A message that waited for a first subscriber has found one.
+    pub(crate) fn claim(&mut self, offset: u64, subscription: SubscriptionId) {
+        if self.waiting.remove(&offset)
+            && let Some(entry) = self.entries.get_mut(&offset)
+        {
+            entry.waiting = false;
+            entry.recipients = Some(Arc::from([subscription]));
+        }
+    }
+
+    /// Messages that wait for a first subscriber.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = u64> {
+        self.waiting.iter().copied()
     }
 
     /// Messages from an offset on, in the order of offsets.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Topic;
 use super::log::{Content, Entry};
+use super::subscribe::ranges;
 use super::subscription::Subscription;
-use super::{Topic, raise_floor};
 use crate::id::SubscriptionId;
 use crate::message::{EncodedMessage, Header, Message, StoredMessage};
 use crate::store::{Change, GapCause, GapRecord};
@@ -54,12 +55,11 @@ impl Topic {
     ) -> Vec<MessageView> {
         let Some(subscription) = self.subscriptions.get(&id) else { return Vec::new() };
         let from = after.saturating_add(1).max(subscription.acked.floor());
-        let is_meant = |offset: u64| {
-            !subscription.acked.contains(offset)
-                && subscription.dead.contains_key(&offset) == (filter == QueueFilter::Dead)
-        };
-        let entries = self.log.from(from).filter(|(offset, _)| is_meant(*offset)).take(limit);
-        entries.map(|(_, entry)| view(entry, Some(subscription))).collect()
+        let is_meant =
+            |offset: &u64| subscription.dead.contains_key(offset) == (filter == QueueFilter::Dead);
+        let offsets = subscription.acked.unmarked(from, self.next).filter(is_meant);
+        let entries = offsets.filter_map(|offset| self.log.get(offset)).take(limit);
+        entries.map(|entry| view(entry, Some(subscription))).collect()
     }
 
     /// Whether a message is in a queue, and how it stands there.
@@ -80,8 +80,9 @@ impl Topic {
             return is_there;
         };
         let Some(subscription) = self.touch(id) else { return false };
-        let is_told =
-            subscription.in_flight.contains_key(&offset) || subscription.dead.contains_key(&offset);
+        let lease = subscription.in_flight.get(&offset);
+        let is_told = lease.is_some_and(|lease| lease.is_handed_over)
+            || subscription.dead.contains_key(&offset);
         if self.finish(id, offset).is_break() {
             return false;
         }
@@ -90,7 +91,8 @@ impl Topic {
                 subscription.note_gap(offset, GapCause::Deleted);
                 *self.counters.gaps.entry(GapCause::Deleted).or_default() += 1;
             }
-            raise_floor(&self.log, self.next, subscription);
+            subscription.raise_floor(self.next);
+            subscription.wake_with_room();
         }
         true
     }
@@ -107,10 +109,12 @@ impl Topic {
             return false;
         }
         subscription.changes.push(Change::PutDead(id, offset, None));
-        subscription.depth += 1;
-        if subscription.is_behind_cursor(entry.key) {
-            subscription.put_back(entry.key);
+        if subscription.attempts.remove(&offset).is_some() {
+            subscription.changes.push(Change::PutAttempts(id, offset, 0));
         }
+        subscription.unnote_gap(offset, GapCause::Dead);
+        subscription.depth += 1;
+        subscription.put_back(entry.key);
         subscription.wake();
         true
     }
@@ -118,49 +122,44 @@ impl Topic {
     /// Empties a queue; what is under way is not delivered again.
     pub(crate) fn clear_queue(&mut self, id: SubscriptionId) -> usize {
         let Some(subscription) = self.subscriptions.get(&id) else { return 0 };
-        let pending = self.log.from(subscription.acked.floor()).map(|(offset, _)| offset);
-        let pending: Vec<u64> =
-            pending.filter(|offset| !subscription.acked.contains(*offset)).collect();
+        let pending: Vec<u64> = subscription.pending(self.next).collect();
         pending.iter().filter(|offset| self.delete(Some(id), **offset)).count()
     }
 
-    /// What has to be stored before everything is [cleared](Self::clear).
-    pub(crate) fn clearing(&self) -> Vec<Change> {
-        let mut record = self.record.clone();
-        record.floor = self.next;
-        let floors = self.subscriptions.keys().map(|id| Change::PutFloor(*id, self.next));
+    /// Empties the topic and all its queues, for good.
+    pub(crate) fn clear(&mut self) -> usize {
+        let count = self.wipe();
+        self.record.floor = self.next;
+        self.changes.push(Change::PutTopic(self.id, self.record.clone()));
         // Also an offset that is in no message any more is not given again.
-        let next = Change::PutNext(self.id, self.stored_next.max(self.next));
-        [Change::PutTopic(self.id, record), next].into_iter().chain(floors).collect()
+        self.stored_next = self.stored_next.max(self.next);
+        self.changes.push(Change::PutNext(self.id, self.stored_next));
+        count
     }
 
-    /// Empties the topic and all its queues.
-    pub(crate) fn clear(&mut self) -> usize {
-        self.record.floor = self.next;
-        self.stored_next = self.stored_next.max(self.next);
+    pub(super) fn wipe(&mut self) -> usize {
         let count = self.log.len();
         let offsets: Vec<u64> = self.log.from(0).map(|(offset, _)| offset).collect();
         for subscription in self.subscriptions.values_mut() {
             self.touched.insert(subscription.id);
-            let untold = subscription.depth - subscription.in_flight.len();
+            let handed = subscription.in_flight.values().filter(|lease| lease.is_handed_over);
+            let untold = (subscription.depth - handed.count()) as u64;
             if untold > 0 {
-                let from = subscription.acked.floor();
-                let gap =
-                    GapRecord { to: self.next - 1, count: untold as u64, cause: GapCause::Deleted };
-                subscription.note_gaps(from, gap);
-                *self.counters.gaps.entry(GapCause::Deleted).or_default() += untold as u64;
+                *self.counters.gaps.entry(GapCause::Deleted).or_default() += untold;
             }
-            let keys: Vec<_> =
-                offsets.iter().filter_map(|it| Some(self.log.get(*it)?.key)).collect();
-            for key in keys {
-                if !subscription.acked.contains(key.offset) {
-                    subscription.forget(key);
+            if subscription.record.settings.positions {
+                let is_untold = |offset: &u64| {
+                    let lease = subscription.in_flight.get(offset);
+                    !lease.is_some_and(|lease| lease.is_handed_over)
+                        && !subscription.dead.contains_key(offset)
+                };
+                let untold = ranges(subscription.pending(self.next).filter(is_untold));
+                for (from, to) in untold {
+                    let (count, cause) = (to - from + 1, GapCause::Deleted);
+                    subscription.note_gaps(from, GapRecord { to, count, cause });
                 }
             }
-            subscription.depth = 0;
-            subscription.paused_until = None;
-            subscription.isolate = 0;
-            subscription.acked.raise(self.next);
+            subscription.forget_all(self.next);
         }
         for offset in offsets {
             self.remove_entry(offset);
@@ -180,10 +179,12 @@ impl Topic {
             priority: message.priority,
             order,
             expires_at: message.expires_at.map(|at| at.as_microseconds()),
-            by_retention: false,
+            by_retention: entry.by_retention
+                && message.expires_at.map(|at| at.as_microseconds()) == Some(entry.expires_at),
             size: u32::try_from(message.size).unwrap_or(u32::MAX),
             waiting: entry.waiting,
             recipients: entry.recipients.as_ref().map(|these| these.to_vec()),
+            has_own_time: message.ext_pub_time.is_some(),
         };
         let stored = entry
             .guaranteed
@@ -199,6 +200,7 @@ impl Topic {
     /// Puts an edited message in the place of the one that is there.
     pub(crate) fn replace(&mut self, offset: u64, header: &Header, message: Arc<Message>) -> bool {
         let Some(former) = self.log.remove(offset) else { return false };
+        self.edits += 1;
         let content = match &former.content {
             Content::Memory(before) => {
                 use std::sync::atomic::Ordering;
@@ -222,14 +224,13 @@ impl Topic {
                 lease.key = new;
             } else if subscription.dead.contains_key(&offset) {
                 continue;
-            } else if let Some((at, key)) =
-                subscription.delayed.iter().copied().find(|(_, key)| *key == old)
-            {
-                subscription.delayed.remove(&(at, key));
-                subscription.delayed.insert((at, new));
-            } else if subscription.ready.remove(&old) || subscription.is_behind_cursor(new) {
-                subscription.ready.insert(new);
+            } else if let Some(at) = subscription.end_delay(old) {
+                subscription.delay(new, at);
+            } else {
+                subscription.ready.remove(&old);
+                subscription.put_back(new);
             }
+            subscription.wake();
         }
         true
     }

@@ -3,13 +3,13 @@
 //! Between the two only the store is asked. Whoever calls admits messages of a topic one batch at a time and applies or
 //! forgets them before the next, so that nothing is undone: a refused batch leaves no trace.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::log::{Content, Entry};
 use super::subscription::Subscription;
-use super::{LastPublication, Now, Topic, raise_floor};
+use super::{LastPublication, Now, Topic};
 use crate::error::PubSubError;
 use crate::id::{Position, SubscriptionId};
 use crate::message::{EncodedMessage, Header, Message, StoredMessage};
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     last_order: i64,
     guaranteed: usize,
     others: usize,
-    own_ids: HashMap<u128, (u64, Arc<str>)>,
+    own_ids: HashMap<u128, u64>,
 }
 
 /// A batch of messages that may come in.
@@ -79,6 +79,9 @@ impl Topic {
         now: Now,
         memory_limit: usize,
     ) -> Result<(Admitted, Vec<Change>), PubSubError> {
+        if self.removed {
+            return Err(PubSubError::NoSuchTopic(self.name().to_owned()));
+        }
         if !self.settings.is_active {
             return Err(PubSubError::Inactive(self.name().to_owned()));
         }
@@ -96,15 +99,8 @@ impl Topic {
             return Err(self.too_deep("GD"));
         }
         if others > 0 {
-            let room = |topic: &Self| {
-                let held = topic.log.others() + plan.others;
-                (held + others).saturating_sub(topic.settings.max_depth_non_gd)
-            };
-            let excess = room(self);
-            if excess > 0 {
-                self.evict(excess);
-            }
-            if room(self) > 0 {
+            let wanted = self.log.others() + plan.others + others;
+            if !self.evict(wanted.saturating_sub(self.settings.max_depth_non_gd)) {
                 return Err(self.too_deep("non-GD"));
             }
         }
@@ -122,22 +118,25 @@ impl Topic {
             changes.extend(stored.map(|stored| Change::Append(self.id, offset, stored)));
             admitted.messages.push((offset, header, message, guaranteed));
         }
-        for (hash, id, record) in batch.own_ids {
+        for (hash, record) in batch.own_ids {
             changes.push(Change::PutOwnId(self.id, hash, Some(record.clone())));
-            plan.own_ids.insert(hash, (record.offset, id));
+            plan.own_ids.insert(hash, record.offset);
             admitted.own_ids.push((hash, record));
         }
         Ok((admitted, changes))
     }
 
-    /// Makes a batch visible: it is stored.
-    pub(crate) fn apply(&mut self, admitted: Admitted, keep: bool) -> usize {
+    /// Makes a batch visible: it is stored. Tells which contents are kept at hand, and what they take.
+    pub(crate) fn apply(&mut self, admitted: Admitted, keep: bool) -> Vec<(u64, usize)> {
         self.stored_next = admitted.stored_next.unwrap_or(self.stored_next);
         for (hash, record) in admitted.own_ids {
-            self.own_ids.insert(hash, (record.offset, record.at));
+            if let Some((_, former)) = self.own_ids.insert(hash, (record.offset, record.at)) {
+                self.own_ids_by_time.remove(&(former, hash));
+            }
             self.own_ids_by_time.insert((record.at, hash));
         }
-        let mut kept = 0;
+        let keep = keep && self.is_awaited();
+        let mut kept = Vec::new();
         for (offset, header, message, guaranteed) in admitted.messages {
             self.counters.published += 1;
             self.counters.last = Some(LastPublication {
@@ -146,18 +145,20 @@ impl Topic {
                 endpoint: Arc::clone(&message.publisher),
                 has_gd: guaranteed,
             });
-            let content = match (guaranteed, keep && self.is_awaited()) {
+            let content = match (guaranteed, keep) {
                 (false, _) => {
                     self.memory.fetch_add(message.weight(), Ordering::Relaxed);
                     Content::Memory(message)
                 }
                 (true, true) => {
-                    kept += message.weight();
+                    kept.push((offset, message.weight()));
                     Content::Cached(message)
                 }
                 (true, false) => Content::Stored,
             };
-            self.last_order = self.last_order.max(header.order);
+            if !header.has_own_time {
+                self.last_order = self.last_order.max(header.order);
+            }
             self.insert(Entry::new(offset, &header, content, guaranteed));
         }
         kept
@@ -189,7 +190,7 @@ impl Topic {
         for id in others {
             self.touched.insert(id);
             if let Some(subscription) = self.subscriptions.get_mut(&id) {
-                raise_floor(&self.log, self.next, subscription);
+                subscription.raise_floor(self.next);
             }
         }
     }
@@ -203,6 +204,7 @@ impl Topic {
             batch.outcomes.push(Outcome::Repeated(Arc::clone(&message.id), self.position(offset)));
             return;
         }
+        let recipients = recipients.map(|these| these.into_iter().collect::<BTreeSet<_>>());
         let wanted = |it: &&Subscription| {
             it.record.settings.active_status.queues()
                 && recipients.as_ref().is_none_or(|these| these.contains(&it.id))
@@ -242,13 +244,14 @@ impl Topic {
             size: u32::try_from(message.size).unwrap_or(u32::MAX),
             waiting,
             recipients: (!all && !waiting).then(|| eligible.iter().map(|it| it.id).collect()),
+            has_own_time: message.ext_pub_time.is_some(),
         };
         let stored = guaranteed.then(|| StoredMessage::new(&header, &encoded));
         let offset = batch.next;
         batch.next += 1;
         if let Some(hash) = own_id {
             let record = OwnIdRecord { offset, at: now.wall };
-            batch.own_ids.push((hash, Arc::clone(&message.id), record));
+            batch.own_ids.insert(hash, record);
         }
         batch.outcomes.push(Outcome::Published(Arc::clone(&message.id), self.position(offset)));
         batch.admitted.push((offset, header, Arc::new(message), stored));
@@ -261,11 +264,8 @@ impl Topic {
             .filter(|(_, at)| at.saturating_add(super::OWN_ID_WINDOW) > now.wall);
         stored
             .map(|(offset, _)| *offset)
-            .or_else(|| plan.own_ids.get(&hash).map(|(offset, _)| *offset))
-            .or_else(|| {
-                let same = batch.own_ids.iter().find(|(other, ..)| *other == hash);
-                same.map(|(_, _, record)| record.offset)
-            })
+            .or_else(|| plan.own_ids.get(&hash).copied())
+            .or_else(|| batch.own_ids.get(&hash).map(|record| record.offset))
     }
 
     /// Offsets are never given twice, also those of messages that are not stored: a reserve of them is. Returns what has
@@ -287,8 +287,9 @@ impl Topic {
         PubSubError::Depth { kind, topic: self.name().to_owned() }
     }
 
-    /// Drops the oldest messages that are not guaranteed and that only subscribers wait for who are there and too slow.
-    fn evict(&mut self, count: usize) {
+    /// Drops the oldest messages that are not guaranteed and that only subscribers wait for who are there and too slow:
+    /// so many, or none.
+    fn evict(&mut self, count: usize) -> bool {
         let slow = |it: &Subscription, offset: u64| {
             it.acked.contains(offset)
                 || (it.holder.is_some()
@@ -297,9 +298,11 @@ impl Topic {
         };
         let evictable = |offset: &u64| self.subscriptions.values().all(|it| slow(it, *offset));
         let gone: Vec<u64> = self.log.volatile().filter(evictable).take(count).collect();
-        for offset in gone {
-            self.drop_message(offset, GapCause::Overflow);
+        let suffices = gone.len() == count;
+        if suffices {
+            gone.into_iter().for_each(|offset| self.drop_message(offset, GapCause::Overflow));
         }
+        suffices
     }
 }
 
@@ -309,7 +312,7 @@ struct Batch {
     next: u64,
     last_order: i64,
     admitted: Vec<(u64, Header, Arc<Message>, Option<StoredMessage>)>,
-    own_ids: Vec<(u128, Arc<str>, OwnIdRecord)>,
+    own_ids: BTreeMap<u128, OwnIdRecord>,
     outcomes: Vec<Outcome>,
 }
 
@@ -329,11 +332,6 @@ impl Admitted {
     /// The messages, for whoever keeps an account.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
         self.messages.iter().map(|(_, _, message, _)| message)
-    }
-
-    /// Where they will stand.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = u64> {
-        self.messages.iter().map(|(offset, ..)| *offset)
     }
 
     /// Bytes of what will be delivered.

@@ -3,11 +3,9 @@
 //! Feed it what the store has, then [`finish`](Restored::finish). What no subscription has to get any more is not taken
 //! up again, and deleted.
 
-use std::collections::BTreeMap;
-
 use super::log::{Content, Entry};
-use super::subscribe::{missing, ranges, wants};
-use super::{MemoryGauge, Subscription, Topic, raise_floor};
+use super::subscribe::{claims, missing, wants};
+use super::{MemoryGauge, Subscription, Topic};
 use crate::id::{SubscriptionId, TopicId};
 use crate::message::Header;
 use crate::settings::TopicSettings;
@@ -71,20 +69,21 @@ impl Restored {
     /// The next message, in the order of offsets.
     pub(crate) fn message(&mut self, offset: u64, header: &Header) {
         let topic = &mut self.topic;
-        topic.last_order = topic.last_order.max(header.order);
+        if !header.has_own_time {
+            topic.last_order = topic.last_order.max(header.order);
+        }
         topic.next = topic.next.max(offset + 1);
         if offset < topic.record.floor {
             topic.changes.push(Change::Delete(topic.id, offset));
             return;
         }
         let mut entry = Entry::new(offset, header, Content::Stored, true);
-        let claimed = |it: &&Subscription| {
-            it.record.claims.iter().any(|(from, to)| (*from..=*to).contains(&offset))
-        };
-        let claimer = topic.subscriptions.values().find(claimed).map(|it| it.id);
-        if let Some(id) = claimer.filter(|_| entry.waiting) {
-            entry.waiting = false;
-            entry.recipients = Some([id].into());
+        if entry.waiting {
+            let claimer = topic.subscriptions.values().find(|it| claims(&it.record, offset));
+            if let Some(id) = claimer.map(|it| it.id) {
+                entry.waiting = false;
+                entry.recipients = Some([id].into());
+            }
         }
         for subscription in topic.subscriptions.values_mut() {
             if subscription.acked.contains(offset) {
@@ -105,39 +104,48 @@ impl Restored {
         }
     }
 
-    /// The topic, ready for what comes.
-    pub(crate) fn finish(self) -> Topic {
+    /// The topic, ready for what comes. `wall` is the time of the start.
+    pub(crate) fn finish(self, wall: i64) -> Topic {
         let Self { mut topic } = self;
         topic.stored_next = topic.stored_next.max(topic.next);
         let next = topic.next;
         for subscription in topic.subscriptions.values_mut() {
             let id = subscription.id;
-            subscription.attempts.retain(|offset, _| topic.log.get(*offset).is_some());
-            let lost: BTreeMap<u64, DeadLetter> =
-                subscription.dead.extract_if(.., |it, _| topic.log.get(*it).is_none()).collect();
-            for offset in lost.into_keys() {
+            let is_gone = |offset: &u64| topic.log.get(*offset).is_none();
+            let lost: Vec<u64> = subscription.attempts.keys().copied().filter(is_gone).collect();
+            for offset in lost {
+                subscription.attempts.remove(&offset);
+                subscription.changes.push(Change::PutAttempts(id, offset, 0));
+            }
+            let lost: Vec<u64> = subscription.dead.keys().copied().filter(is_gone).collect();
+            for offset in lost {
+                subscription.dead.remove(&offset);
                 subscription.changes.push(Change::PutDead(id, offset, None));
+                // Its subscriber was told, or is going to be, that it is dead.
+                subscription.acked.insert(offset);
             }
             if subscription.record.in_use {
                 // The last process ended without a word: what waits may have been handed over already.
                 subscription.record.in_use = false;
                 subscription.record.crashes = subscription.record.crashes.saturating_add(1);
                 subscription.record.crashed_below = next;
-                let record = Box::new(subscription.record.clone());
-                subscription.changes.push(Change::PutSubscription(id, record));
+                // Nobody knows how long its subscriber was there: it has its time from now on.
+                subscription.record.last_seen = subscription.record.last_seen.max(wall);
+                subscription.record_changed = true;
             }
-            if subscription.record.settings.positions {
-                // What is neither done with nor there was in memory only. How many of these offsets were ever given is
-                // not known: a reserve of them was stored.
-                for (from, to) in missing(&topic.log, subscription.acked.floor(), next) {
-                    let lost = (from..=to).filter(|offset| !subscription.acked.contains(*offset));
-                    for (from, to) in ranges(lost) {
-                        let gap = GapRecord { to, count: 0, cause: GapCause::Restart };
-                        subscription.note_gaps(from, gap);
-                    }
+            // What is neither done with nor there was in memory only. How many of these offsets were ever given is not
+            // known: a reserve of them was stored. From now on it is done with them, so that this is said once.
+            for (from, to) in missing(&topic.log, subscription.acked.floor(), next) {
+                let mut at = from;
+                while let Some(from) = subscription.acked.next_unmarked(at, to + 1) {
+                    let end = subscription.acked.next_marked(from, to + 1);
+                    let gap = GapRecord { to: end - 1, count: 0, cause: GapCause::Restart };
+                    subscription.note_gaps(from, gap);
+                    subscription.acked.insert_range(from, end);
+                    at = end;
                 }
             }
-            raise_floor(&topic.log, next, subscription);
+            subscription.raise_floor(next);
             topic.touched.insert(id);
         }
         topic

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::log::{Content, Log};
+use super::Topic;
+use super::log::Log;
 use super::subscription::{Holder, HolderId, Subscription};
-use super::{Topic, raise_floor};
 use crate::id::{Position, SubscriptionId};
 use crate::store::{Change, GapCause, GapRecord, SubscriptionRecord};
 
@@ -31,8 +31,7 @@ impl Topic {
         mut record: SubscriptionRecord,
         start: Start,
     ) -> (Subscription, Vec<Change>) {
-        let waiting = self.log.from(0).filter(|(_, entry)| entry.waiting).map(|(offset, _)| offset);
-        record.claims = ranges(waiting);
+        record.claims = ranges(self.log.waiting());
         record.start = match start {
             Start::New => self.next,
             Start::First => 0,
@@ -43,12 +42,20 @@ impl Topic {
         };
         let first_claim = record.claims.first().map_or(u64::MAX, |(from, _)| *from);
         let floor = record.start.min(first_claim);
+        let floor = self.log.from(floor).next().map_or(self.next, |(offset, _)| offset);
         let mut subscription = Subscription::new(id, record, floor);
+        let mut expected = floor;
         for (offset, entry) in self.log.from(floor) {
+            // What is not there is done with, too: only what is in the log is pending.
+            subscription.acked.insert_range(expected, offset);
+            expected = offset + 1;
             if !wants(&subscription.record, offset) || !(entry.waiting || entry.is_for(id)) {
                 subscription.acked.insert(offset);
             }
         }
+        subscription.acked.insert_range(expected, self.next);
+        subscription.raise_floor(self.next);
+        let floor = subscription.acked.floor();
         if matches!(start, Start::After(_)) {
             for (from, to) in missing(&self.log, subscription.record.start.max(1), self.next) {
                 let gap = GapRecord { to, count: to - from + 1, cause: GapCause::Gone };
@@ -64,33 +71,38 @@ impl Topic {
     /// Shows a subscription that was made of this very state.
     pub(crate) fn add(&mut self, mut subscription: Subscription) {
         let id = subscription.id;
-        let pending = self.log.from(subscription.acked.floor()).map(|(offset, _)| offset);
-        let pending: Vec<u64> =
-            pending.filter(|offset| !subscription.acked.contains(*offset)).collect();
+        let pending: Vec<u64> = subscription.pending(self.next).collect();
         for offset in pending {
-            let Some(entry) = self.log.get_mut(offset) else { continue };
-            if std::mem::take(&mut entry.waiting) {
-                entry.recipients = Some(Arc::from([id]));
+            self.log.claim(offset, id);
+            match self.log.get_mut(offset) {
+                Some(entry) => {
+                    entry.references += 1;
+                    subscription.depth += 1;
+                }
+                // Gone while the subscription was being stored.
+                None => drop(subscription.acked.insert(offset)),
             }
-            entry.references += 1;
-            subscription.depth += 1;
         }
-        raise_floor(&self.log, self.next, &mut subscription);
+        subscription.raise_floor(self.next);
+        self.touched.insert(id);
         self.subscriptions.insert(id, subscription);
     }
 
     /// What a subscription that ends leaves behind. It has to be stored before the subscription is
     /// [removed](Self::remove).
     pub(crate) fn removal(&self, id: SubscriptionId) -> Vec<Change> {
-        self.subscriptions.get(&id).map(|_| Change::DeleteSubscription(id)).into_iter().collect()
+        let Some(subscription) = self.subscriptions.get(&id) else { return Vec::new() };
+        // What only it was to get goes with it: what had waited for a first subscriber would wait again after a crash.
+        let is_last = |offset: &u64| self.log.get(*offset).is_some_and(|it| it.references == 1);
+        let last = subscription.pending(self.next).filter(is_last);
+        let last = last.map(|offset| Change::Delete(self.id, offset));
+        last.chain([Change::DeleteSubscription(id)]).collect()
     }
 
     /// Ends a subscription, with its queue.
     pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
         let mut subscription = self.subscriptions.remove(&id)?;
-        let pending = self.log.from(subscription.acked.floor()).map(|(offset, _)| offset);
-        let pending: Vec<u64> =
-            pending.filter(|offset| !subscription.acked.contains(*offset)).collect();
+        let pending: Vec<u64> = subscription.pending(self.next).collect();
         for offset in pending {
             self.dereference(offset);
         }
@@ -133,8 +145,7 @@ impl Topic {
         let Some(subscription) = self.touch(id) else { return };
         if now.saturating_sub(subscription.record.last_seen) >= at_most_every {
             subscription.record.last_seen = now;
-            let record = Box::new(subscription.record.clone());
-            subscription.changes.push(Change::PutSubscription(id, record));
+            subscription.record_changed = true;
         }
     }
 
@@ -149,7 +160,14 @@ impl Topic {
 
 /// Whether a subscription may get a message at all, going by its offset.
 pub(super) fn wants(record: &SubscriptionRecord, offset: u64) -> bool {
-    offset >= record.start || record.claims.iter().any(|(from, to)| (*from..=*to).contains(&offset))
+    offset >= record.start || claims(record, offset)
+}
+
+/// Whether a message had waited for this subscription to come.
+pub(super) fn claims(record: &SubscriptionRecord, offset: u64) -> bool {
+    let behind = record.claims.partition_point(|(from, _)| *from <= offset);
+    let last = behind.checked_sub(1).and_then(|it| record.claims.get(it));
+    last.is_some_and(|(_, to)| offset <= *to)
 }
 
 /// Runs of offsets, first and last.
@@ -168,9 +186,7 @@ pub(super) fn ranges(offsets: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
 pub(super) fn missing(log: &Log, from: u64, next: u64) -> Vec<(u64, u64)> {
     let mut gaps = Vec::new();
     let mut expected = from;
-    for (offset, entry) in log.from(from) {
-        // What nobody can fetch is not there.
-        debug_assert!(!matches!(entry.content, Content::Memory(_)) || !entry.guaranteed);
+    for (offset, _) in log.from(from) {
         if offset > expected {
             gaps.push((expected, offset - 1));
         }

@@ -34,6 +34,8 @@ pub(super) struct Lease {
     pub(super) attempts: u32,
     /// Until when, on the monotonic clock; `None` for as long as its holder is there.
     pub(super) until: Option<i64>,
+    /// Whether the subscriber has been given it, so that its loss is no gap.
+    pub(super) is_handed_over: bool,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(crate) struct Subscription {
     pub(super) leases: BTreeSet<(i64, u64)>,
     /// Messages that wait before they are tried again.
     pub(super) delayed: BTreeSet<(i64, QueueKey)>,
+    /// The same by offset.
+    delayed_until: HashMap<u64, i64>,
     /// Nothing is taken before this moment, because the first message failed.
     pub(super) paused_until: Option<i64>,
     /// How many messages are taken one by one, because they failed together.
@@ -57,15 +61,21 @@ pub(crate) struct Subscription {
     pub(super) attempts: HashMap<u64, u32>,
     /// Offsets of messages that are acknowledged by their ids.
     ids: HashMap<Arc<str>, u64>,
+    /// With how many of them those that are done with are forgotten.
+    ids_limit: usize,
     pub(super) dead: BTreeMap<u64, DeadLetter>,
     pub(super) gaps: BTreeMap<u64, GapRecord>,
+    /// Gaps that the holder is being told of: they do not grow, and are not shown again.
+    gaps_shown: BTreeSet<u64>,
     /// Messages that have yet to be acknowledged, without dead letters.
     pub(super) depth: usize,
     pub(crate) holder: Option<Holder>,
     /// Somebody asked and found nothing.
     pub(super) waiters: Vec<Arc<Notify>>,
-    /// Changes that are not given to the store yet.
+    /// Changes that are not given to the store yet, beside that of the record.
     pub(super) changes: Vec<Change>,
+    /// Stored as it is then, so that it is never older than what was stored with a change of its own.
+    pub(super) record_changed: bool,
     pub(crate) counters: Counters,
 }
 
@@ -93,16 +103,20 @@ impl Subscription {
             in_flight: BTreeMap::new(),
             leases: BTreeSet::new(),
             delayed: BTreeSet::new(),
+            delayed_until: HashMap::new(),
             paused_until: None,
             isolate: 0,
             attempts: HashMap::new(),
             ids: HashMap::new(),
+            ids_limit: FORGOTTEN_IDS,
             dead: BTreeMap::new(),
             gaps: BTreeMap::new(),
+            gaps_shown: BTreeSet::new(),
             depth: 0,
             holder: None,
             waiters: Vec::new(),
             changes: Vec::new(),
+            record_changed: false,
             counters: Counters::default(),
         }
     }
@@ -140,9 +154,54 @@ impl Subscription {
         }
     }
 
-    /// Makes a message that is behind the cursor ready again.
+    /// Makes a message ready again. One that the cursor has yet to come to is so already.
     pub(super) fn put_back(&mut self, key: QueueKey) {
-        self.ready.insert(key);
+        if self.is_behind_cursor(key) {
+            self.ready.insert(key);
+        }
+    }
+
+    /// Lets a message wait.
+    pub(super) fn delay(&mut self, key: QueueKey, at: i64) {
+        self.delayed.insert((at, key));
+        self.delayed_until.insert(key.offset, at);
+    }
+
+    /// Ends the wait of a message; tells until when it would have lasted.
+    pub(super) fn end_delay(&mut self, key: QueueKey) -> Option<i64> {
+        let at = self.delayed_until.remove(&key.offset)?;
+        self.delayed.remove(&(at, key));
+        Some(at)
+    }
+
+    /// Whether a message is not to be taken now although it is not done with.
+    pub(super) fn is_set_apart(&self, offset: u64) -> bool {
+        self.in_flight.contains_key(&offset)
+            || self.dead.contains_key(&offset)
+            || self.delayed_until.contains_key(&offset)
+    }
+
+    /// Whether somebody has taken a message, at this very attempt.
+    pub(super) fn is_taken(&self, (offset, attempt): (u64, u32)) -> bool {
+        self.in_flight.get(&offset).is_some_and(|lease| lease.attempts == attempt)
+    }
+
+    /// Offsets that it has yet to be done with, dead letters included.
+    pub(super) fn pending(&self, next: u64) -> impl Iterator<Item = u64> + '_ {
+        self.acked.unmarked(self.acked.floor(), next)
+    }
+
+    /// Moves the floor up to the first message that it has yet to be done with.
+    pub(super) fn raise_floor(&mut self, next: u64) {
+        let pending = self.acked.next_unmarked(self.acked.floor(), next);
+        self.acked.raise(pending.unwrap_or(next));
+    }
+
+    /// Wakes the holder if there may be room for something that it has to wait for.
+    pub(super) fn wake_with_room(&self) {
+        if let Some(holder) = self.holder.as_ref().filter(|_| self.depth > self.in_flight.len()) {
+            holder.wake.notify_one();
+        }
     }
 
     pub(super) fn is_behind_cursor(&self, key: QueueKey) -> bool {
@@ -182,9 +241,7 @@ impl Subscription {
         let offset = key.offset;
         self.end_lease(offset);
         self.ready.remove(&key);
-        if !self.delayed.is_empty() {
-            self.delayed.retain(|(_, delayed)| *delayed != key);
-        }
+        self.end_delay(key);
         if self.attempts.remove(&offset).is_some() {
             self.changes.push(Change::PutAttempts(self.id, offset, 0));
         }
@@ -203,9 +260,12 @@ impl Subscription {
         if !self.record.settings.positions {
             return;
         }
+        let shown = &self.gaps_shown;
         let previous = self.gaps.range_mut(..from).next_back();
         let (from, gap) = match previous {
-            Some((start, before)) if before.to + 1 == from && before.cause == gap.cause => {
+            Some((start, before))
+                if before.to + 1 == from && before.cause == gap.cause && !shown.contains(start) =>
+            {
                 before.to = gap.to;
                 before.count += gap.count;
                 (*start, before.clone())
@@ -216,14 +276,88 @@ impl Subscription {
             }
         };
         self.changes.push(Change::PutGap(self.id, from, Some(gap)));
+        if let Some(holder) = &self.holder {
+            holder.wake.notify_one();
+        }
+    }
+
+    /// The subscriber is going to get a message after all: it is not told otherwise.
+    pub(super) fn unnote_gap(&mut self, offset: u64, cause: GapCause) {
+        let found = self.gaps.range(..=offset).next_back().map(|(from, gap)| (*from, gap.clone()));
+        let Some((from, gap)) = found else { return };
+        if gap.to < offset || gap.cause != cause || self.gaps_shown.contains(&from) {
+            return;
+        }
+        self.gaps.remove(&from);
+        self.changes.push(Change::PutGap(self.id, from, None));
+        for (from, end) in [(from, offset), (offset + 1, gap.to + 1)] {
+            if from < end {
+                let part = GapRecord { to: end - 1, count: end - from, cause };
+                self.gaps.insert(from, part.clone());
+                self.changes.push(Change::PutGap(self.id, from, Some(part)));
+            }
+        }
+    }
+
+    /// Whether there are gaps that the holder is not being told of yet.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.gaps.len() > self.gaps_shown.len()
+    }
+
+    /// Gaps that the holder is not being told of yet; from now on it is.
+    pub(super) fn show_gaps(&mut self) -> Vec<(u64, GapRecord)> {
+        let shown = &self.gaps_shown;
+        let new = self.gaps.iter().filter(|(from, _)| !shown.contains(from));
+        let new: Vec<_> = new.map(|(from, gap)| (*from, gap.clone())).collect();
+        self.gaps_shown.extend(new.iter().map(|(from, _)| *from));
+        new
+    }
+
+    /// The holder was not told of a gap.
+    pub(super) fn hide_gap(&mut self, from: u64) {
+        self.gaps_shown.remove(&from);
+    }
+
+    /// Whoever was being told of gaps is not there any more.
+    pub(super) fn hide_gaps(&mut self) {
+        self.gaps_shown.clear();
+    }
+
+    /// The subscriber was told of a gap.
+    pub(super) fn gap_told(&mut self, from: u64) {
+        self.gaps_shown.remove(&from);
+        if self.gaps.remove(&from).is_some() {
+            self.changes.push(Change::PutGap(self.id, from, None));
+        }
+    }
+
+    /// Nothing waits any more, and nothing is under way.
+    pub(super) fn forget_all(&mut self, next: u64) {
+        self.ready.clear();
+        self.in_flight.clear();
+        self.leases.clear();
+        self.delayed.clear();
+        self.delayed_until.clear();
+        self.ids.clear();
+        self.paused_until = None;
+        self.isolate = 0;
+        self.depth = 0;
+        for offset in std::mem::take(&mut self.attempts).into_keys() {
+            self.changes.push(Change::PutAttempts(self.id, offset, 0));
+        }
+        for offset in std::mem::take(&mut self.dead).into_keys() {
+            self.changes.push(Change::PutDead(self.id, offset, None));
+        }
+        self.acked.raise(next);
     }
 
     /// Messages that were handed over and are going to be acknowledged by their ids.
     pub(super) fn remember_ids(&mut self, ids: impl Iterator<Item = (Arc<str>, u64)>) {
         self.ids.extend(ids);
-        if self.ids.len() > 2 * self.in_flight.len() + FORGOTTEN_IDS {
+        if self.ids.len() > self.ids_limit {
             let acked = &self.acked;
             self.ids.retain(|_, offset| !acked.contains(*offset));
+            self.ids_limit = 2 * self.ids.len() + FORGOTTEN_IDS;
         }
     }
 
@@ -240,6 +374,9 @@ impl Subscription {
 
     /// What has to be stored.
     pub(super) fn take_changes(&mut self, into: &mut Vec<Change>) {
+        if std::mem::take(&mut self.record_changed) {
+            into.push(Change::PutSubscription(self.id, Box::new(self.record.clone())));
+        }
         into.append(&mut self.changes);
         let (floor, chunks) = self.acked.changes();
         into.extend(floor.map(|floor| Change::PutFloor(self.id, floor)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spanwire_admin::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus};
+use spanwire_admin::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus, PubSubBackend};
 use spanwire_channel::clock;
 use spanwire_channel::wsx::correlation_id;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind};
@@ -65,6 +65,10 @@ impl Backend for AdminBackend {
         host.metrics.queue_bytes.set(host.connections.queue_bytes() as f64);
         host.pubsub.record(&host.metrics);
         host.metrics.render()
+    }
+
+    fn pubsub(&self) -> Option<&dyn PubSubBackend> {
+        Some(&*self.0)
     }
 
     fn ready(&self) -> Result<(), String> {

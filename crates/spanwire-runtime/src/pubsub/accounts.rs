@@ -11,6 +11,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram};
 use serde::Serialize;
 use serde_json::{Value, json};
+use spanwire_pubsub::store::GapCause;
 use spanwire_pubsub::{Message, Observer, SubscriptionFacts};
 
 use super::PubSub;
@@ -96,8 +97,9 @@ impl PubSub {
         let totals = self.broker.totals();
         metrics.counter("spanwire_pubsub_expired_total").absolute(totals.expired);
         metrics.counter("spanwire_pubsub_dead_total").absolute(totals.dead);
-        for (cause, count) in &totals.gaps {
-            metrics.set_count("spanwire_pubsub_gaps_total", &[("cause", cause.as_str())], *count);
+        for cause in GapCause::ALL {
+            let count = totals.gaps.get(&cause).copied().unwrap_or_default();
+            metrics.set_count("spanwire_pubsub_gaps_total", &[("cause", cause.as_str())], count);
         }
         let gauges: [(_, &[_], f64); 6] = [
             ("spanwire_pubsub_depth", &[("guaranteed", "true")], totals.depth_gd as f64),

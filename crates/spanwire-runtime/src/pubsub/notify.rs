@@ -17,7 +17,7 @@ use spanwire_service::http::HttpClient;
 use spanwire_service::{Call, Origin};
 use tokio_util::sync::CancellationToken;
 
-use super::PubSub;
+use super::{PubSub, REVOKED_PAUSE, may_receive};
 use crate::wiring;
 
 /// HTTP clients by their file of certificate authorities: they hold the connections.
@@ -57,7 +57,7 @@ impl Failed {
 
 impl PubSub {
     /// Has everybody notified who is to be, and nobody else.
-    pub(super) fn restart_notifiers(self: &Arc<Self>) {
+    pub(crate) fn restart_notifiers(self: &Arc<Self>) {
         self.clients.forget();
         let mut running = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: HashMap<SubscriptionId, SubKey> = self
@@ -117,6 +117,11 @@ impl PubSub {
             let batch = consumer.next().await?;
             if batch.messages.is_empty() {
                 batch.acknowledge();
+                continue;
+            }
+            if !may_receive(&self.broker, &batch.facts) {
+                batch.give_back();
+                tokio::time::sleep(REVOKED_PAUSE).await;
                 continue;
             }
             match self.deliver(&batch, consumer.key()).await {

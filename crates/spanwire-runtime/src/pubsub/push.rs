@@ -14,6 +14,7 @@ use spanwire_pubsub::{Batch, Broker, Consumer, Gap, Message};
 use spanwire_service::ServiceError;
 use spanwire_session::Delivery;
 
+use super::{REVOKED_PAUSE, may_receive};
 use crate::connections::ConnectionTable;
 
 /// Starts deliveries on live connections.
@@ -134,6 +135,11 @@ impl State {
                 continue;
             }
             let batch = self.attached.consumer.next().await.ok()?;
+            if !may_receive(&self.attached.broker, &batch.facts) {
+                batch.give_back();
+                tokio::time::sleep(REVOKED_PAUSE).await;
+                continue;
+            }
             let topic = &batch.facts.topic;
             let receipts = batch.gaps.iter().rev().map(|gap| self.receipt(topic, gap));
             self.gaps = receipts.collect();

@@ -16,7 +16,7 @@ fn some(close: &Close, client: &Client, output: &Output) -> Result<(), Failure> 
     let mut refusals = Vec::new();
     for id in &close.ids {
         match one(id, close, client, output) {
-            Err(Failure::Refused { status, text }) => refusals.push((status, text)),
+            Err(Failure::Refused { status, text, .. }) => refusals.push((status, text)),
             result => result?,
         }
     }
@@ -24,7 +24,7 @@ fn some(close: &Close, client: &Client, output: &Output) -> Result<(), Failure> 
         None => Ok(()),
         Some((status, _)) => {
             let texts: Vec<&str> = refusals.iter().map(|(_, text)| text.as_str()).collect();
-            Err(Failure::Refused { status: *status, text: texts.join("\n") })
+            Err(Failure::refusal(*status, &texts.join("\n")))
         }
     }
 }

@@ -271,6 +271,24 @@ async fn expirations_and_counts_follow_the_release() {
         assert_eq!(got[0]["expiration"], expected);
         assert_eq!(got[0]["delivery_count"], 0);
     }
+    let input = json!({"topic_name": "/shared", "data": "x", "expiration_seconds": 2});
+    world.call(&me, TRUSTED, input).await.unwrap();
+    let got = world.call(&me, GET, json!({"sub_key": key["sub_key"]})).await.unwrap();
+    assert_eq!(got[0]["expiration"], 2_000);
+}
+
+#[tokio::test]
+async fn only_trusted_publishers_choose_who_gets_a_message() {
+    let world = World::new().await;
+    let me = Origin::internal();
+    let subscribe = || world.call(&me, SUBSCRIBE, json!({"topic_name": "/shared"}));
+    let (one, two) = (subscribe().await.unwrap(), subscribe().await.unwrap());
+    let input = json!({"topic_name": "/shared", "data": "x", "deliver_to_sk": [one["sub_key"]]});
+    for (service, count) in [(PUBLISH, 1), (TRUSTED, 0)] {
+        world.call(&me, service, input.clone()).await.unwrap();
+        let got = world.call(&me, GET, json!({"sub_key": two["sub_key"]})).await.unwrap();
+        assert_eq!(ids(&got).len(), count, "{service}");
+    }
 }
 
 #[tokio::test]
@@ -282,9 +300,13 @@ async fn services_are_published_to_by_name_from_inside_or_by_their_full_topic() 
         assert_eq!(world.call(&rest(stranger), PUBLISH, input.clone()).await.unwrap_err().0, 404);
     }
     assert_eq!(world.call(&rest("nothing.rest"), PUBLISH, input.clone()).await, forbidden());
+    let topic = "/zato/s/to/my_service";
+    world.broker.put_topic(TopicId(900), topic, TopicSettings::default()).await.unwrap();
+    world.call(&Origin::internal(), SUBSCRIBE, json!({"topic_name": topic})).await.unwrap();
     for publisher in [Origin::internal(), rest("service.rest")] {
-        let sent = world.call(&publisher, PUBLISH, input.clone()).await.unwrap();
-        let topic = "/zato/s/to/my_service";
+        let mut input = input.clone();
+        input["has_gd"] = false.into();
+        let sent = world.call(&publisher, PUBLISH, input).await.unwrap();
         let view = world.broker.message(topic, None, &text(&sent, "msg_id")).await.unwrap();
         let message = view.message.unwrap();
         assert_eq!(message.target_service.as_deref(), Some("my.service"));

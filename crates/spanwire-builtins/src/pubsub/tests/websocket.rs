@@ -65,9 +65,12 @@ async fn settings_of_a_call_are_those_of_the_subscription() {
 async fn of_a_list_all_topics_are_subscribed_to_or_none() {
     let world = World::new().await;
     let me = wsx("crm.wsx", "ws.1");
-    for (list, status) in
-        [(json!(["/a", "/secret"]), 403), (json!(["/a", "/allowed/x"]), 404), (json!([]), 400)]
-    {
+    for (list, status) in [
+        (json!(["/a", "/secret"]), 403),
+        (json!(["/a", "/no/such/secret"]), 403),
+        (json!(["/a", "/allowed/x"]), 404),
+        (json!([]), 400),
+    ] {
         let input = json!({"topic_name_list": list});
         assert_eq!(world.call(&me, SUBSCRIBE, input).await.unwrap_err().0, status);
     }
@@ -75,6 +78,8 @@ async fn of_a_list_all_topics_are_subscribed_to_or_none() {
     for input in [topic(), json!({"topic_name_list": ["/a", "/b"]})] {
         assert_eq!(world.call(&gone, SUBSCRIBE, input).await.unwrap_err().0, 404);
     }
+    let input = json!({"topic_name_list": ["/a", "/b"]});
+    assert_eq!(world.call(&wsx("crm.wsx", "going"), SUBSCRIBE, input).await.unwrap_err().0, 404);
     assert!(world.broker.subscriptions(None).is_empty());
 }
 
