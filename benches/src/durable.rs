@@ -41,7 +41,7 @@ pub(crate) async fn measure(common: &Common, how: &Durable, first: bool) -> Resu
     for (bytes, point) in points {
         eprintln!("durable {} × {} × {bytes} bytes", point.0, point.1);
         let (mut disk, mut samples) = (Vec::new(), vec![Vec::new(); servers.len()]);
-        machine::wait_for_quiet(common).await?;
+        machine::wait_a_little(common).await?;
         for topic in topics.by_ref().take(common.turns() as usize) {
             disk.push(disk::forced_appends(bytes, DISK).await?);
             let message = Message { topic, bytes, guaranteed: true };

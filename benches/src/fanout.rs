@@ -39,7 +39,7 @@ pub(crate) async fn measure(common: &Common, how: &Fanout, first: bool) -> Resul
             let count = if guaranteed { 1 } else { servers.len() };
             for rate in [Some(how.low_rate / f64::from(subscribers)), None] {
                 eprintln!("fan-out to {subscribers}, guaranteed: {guaranteed}, a second: {rate:?}");
-                machine::wait_for_quiet(common).await?;
+                machine::wait_a_little(common).await?;
                 let mut samples = vec![Vec::new(); count];
                 for topic in topics.by_ref().take(common.turns() as usize) {
                     let message = Message { topic, bytes: how.bytes, guaranteed };

@@ -217,7 +217,7 @@ pub(crate) async fn publish_always(
     }
 }
 
-/// Publishes so many messages in a second, whatever becomes of them; tells how long the acknowledgements took.
+/// Publishes so many messages in a second as long as they are answered; tells how long the acknowledgements took.
 pub(crate) async fn publish_steadily(
     (mut link, mut speech): (Link, Box<dyn Publish>),
     per_second: f64,
@@ -229,7 +229,8 @@ pub(crate) async fn publish_steadily(
     let mut clock = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
     while run.phase() != Phase::Stopping || !sent.is_empty() {
         tokio::select! {
-            _ = clock.tick(), if run.phase() != Phase::Stopping => {
+            // One that is not answered for long holds the next ones up.
+            _ = clock.tick(), if run.phase() != Phase::Stopping && sent.len() < MOST_IN_FLIGHT => {
                 out.clear();
                 sent.push_back(Instant::now());
                 speech.publish(run.stamp(), &mut out);
@@ -346,6 +347,8 @@ fn stamped(bytes: &[u8]) -> Option<u64> {
 /// Room for all that is ready at most points.
 const READ_AT_ONCE: usize = 16 * 1024;
 const LOOK: Duration = Duration::from_millis(2);
+/// Calls that this server takes from a client at a time.
+const MOST_IN_FLIGHT: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -93,8 +93,17 @@ pub(crate) async fn round(
 }
 
 /// Builds of others come and go: it pays to wait a little for their end, but not for ever.
-pub(crate) async fn wait_for_quiet(common: &Common) -> Result<()> {
-    for _ in 0..LOOKS {
+async fn wait_for_quiet(common: &Common) -> Result<()> {
+    quiet(common, LOOKS).await
+}
+
+/// The publish/subscribe scenarios have many points: they wait less for each, and tell how disturbed they were.
+pub(crate) async fn wait_a_little(common: &Common) -> Result<()> {
+    quiet(common, FEW_LOOKS).await
+}
+
+async fn quiet(common: &Common, looks: u32) -> Result<()> {
+    for _ in 0..looks {
         let (busy, begun) = (machine()?, Instant::now());
         tokio::time::sleep(LOOK).await;
         let busy = machine()?.saturating_sub(busy);
@@ -107,3 +116,4 @@ pub(crate) async fn wait_for_quiet(common: &Common) -> Result<()> {
 
 const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 30;
+const FEW_LOOKS: u32 = 4;

@@ -49,7 +49,7 @@ async fn with_store(common: &Common, how: &Resume, store: Store) -> Result<Figur
         let mut publisher = server.publisher(message, 0).await?;
         load::publish_count(&mut publisher, u64::from(how.missed), IN_FLIGHT, &run).await?;
     }
-    machine::wait_for_quiet(common).await?;
+    machine::wait_a_little(common).await?;
     let received = Arc::clone(&run);
     let (watch, begun) = (Watch::start(child)?, Instant::now());
     let target = &child.target;

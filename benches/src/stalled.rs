@@ -34,7 +34,7 @@ pub(crate) async fn measure(common: &Common, how: &Stalled, first: bool) -> Resu
         let mut ratios = Vec::new();
         for _ in 0..turns {
             eprintln!("{stalled} of {} stop reading, guaranteed: {guaranteed}", how.subscribers);
-            machine::wait_for_quiet(common).await?;
+            machine::wait_a_little(common).await?;
             let mut pair = Vec::new();
             for (stalled, samples) in [(0, &mut quiet), (stalled, &mut held)] {
                 let topic = topics.next().ok_or("a turn without a topic")?;

@@ -64,7 +64,7 @@ async fn with_store(
 
     let (mut seconds, mut cpu, mut rss) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..common.turns() {
-        machine::wait_for_quiet(common).await?;
+        machine::wait_a_little(common).await?;
         let took = child.restart_until_ready(common).await?;
         seconds.push(took.as_secs_f64());
         cpu.push(child.cpu()?.as_secs_f64());
