@@ -4,8 +4,16 @@
 #![cfg(test)]
 
 mod access;
+mod additions;
+mod browser;
+mod hooks;
+mod kill;
 mod lease;
+mod notify;
+mod operator;
+mod push;
 mod rest;
+mod resume;
 
 use serde_json::{Value, json};
 use spanwire_tests::Server;
@@ -83,10 +91,12 @@ async fn wsx(server: &Server, client_id: &str) -> Wsx {
     Wsx::log_in(server, login("/ws/crm"), client_id).await
 }
 
-/// A client on `/ws/crm` that asks for positions and receipts.
-async fn wsx_v1(server: &Server, client_id: &str) -> Wsx {
-    let login = Login { subprotocol: Some("spanwire.v1.json"), ..login("/ws/crm") };
-    Wsx::log_in(server, login, client_id).await
+/// The one queue of an endpoint, as the admin API shows it.
+async fn queue(server: &Server, endpoint: &str) -> Value {
+    let path = format!("/api/v1/pubsub/queues?endpoint_name={endpoint}");
+    let list = admin(server, "GET", &path, "").await;
+    assert_eq!(list.status, 200, "{list:?}");
+    list.json()[0].clone()
 }
 
 /// The error of a REST answer has this status and text, and the correlation id of its header.

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 mod asked;
-mod driver;
+pub(crate) mod driver;
 mod records;
 
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The vectors of the protocol, each on a channel of its own, said byte by byte.
 //!
-//! `http-request` vectors are handshakes. The vectors of publish/subscribe apply at the level of the envelope only, for
-//! now: their services come later. Each of their messages is decoded and encoded again.
+//! `http-request` vectors are handshakes. The vectors of publish/subscribe share topics and subscriptions, so a client of
+//! one server plays them in turn.
 
 #![cfg(test)]
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,27 @@ pub struct Received {
     pub head: String,
     /// The body as JSON; null when it is none.
     pub body: Value,
+    /// When it was read.
+    pub at: Instant,
+}
+
+/// What an endpoint answers.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// Further lines of the head, each with its end.
+    pub headers: String,
+    /// How long it takes.
+    pub after: Duration,
+}
+
+impl From<(u16, String)> for Reply {
+    fn from((status, body): (u16, String)) -> Self {
+        Self { status, body, headers: String::new(), after: Duration::ZERO }
+    }
 }
 
 impl Received {
@@ -38,12 +60,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts an endpoint. The function returns a status and a body.
-    pub async fn start<F>(answer: F) -> Self
+    /// Starts an endpoint. The function returns a status and a body, or a whole [`Reply`].
+    pub async fn start<F, R>(answer: F) -> Self
     where
-        F: Fn(&Received) -> (u16, String) + Send + Sync + 'static,
+        F: Fn(&Received) -> R + Send + Sync + 'static,
+        R: Into<Reply> + Send,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), answer).await
+    }
+
+    /// Starts an endpoint at an address that is known already.
+    pub async fn start_at<F, R>(address: SocketAddr, answer: F) -> Self
+    where
+        F: Fn(&Received) -> R + Send + Sync + 'static,
+        R: Into<Reply> + Send,
+    {
+        let listener = TcpListener::bind(address).await.unwrap();
         let endpoint = Self { address: listener.local_addr().unwrap(), received: Arc::default() };
         let (received, answer) = (Arc::clone(&endpoint.received), Arc::new(answer));
         tokio::spawn(async move {
@@ -52,10 +84,11 @@ impl Endpoint {
                 tokio::spawn(async move {
                     let mut stream = stream;
                     while let Some(request) = read(&mut stream).await {
-                        let (status, body) = answer(&request);
+                        let Reply { status, body, headers, after } = answer(&request).into();
                         received.lock().unwrap().push(request);
+                        tokio::time::sleep(after).await;
                         let head = format!(
-                            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
+                            "HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n",
                             body.len()
                         );
                         if stream.write_all((head + &body).as_bytes()).await.is_err() {
@@ -91,7 +124,7 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
             let length: usize = length.map(|(_, value)| value.parse().unwrap()).next().unwrap_or(0);
             if body.len() >= length {
                 let body = serde_json::from_str(body).unwrap_or(Value::Null);
-                return Some(Received { head: head.to_owned(), body });
+                return Some(Received { head: head.to_owned(), body, at: Instant::now() });
             }
         }
         if stream.read_buf(&mut bytes).await.ok()? == 0 {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use spanwire_runtime::Profile;
 use spanwire_runtime::settings::{LogFormat, Overrides};
+use spanwire_runtime::{LogTask, Profile};
 
 /// A WebSocket integration server: clients log in and call services, services call clients.
 #[derive(Debug, Parser)]
@@ -34,10 +34,35 @@ pub(crate) struct Args {
 }
 
 /// What to do instead of serving.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Validate settings and managed objects, refuse unsafe defaults in the production profile, and exit.
     Check,
+    /// Work on the message log while no server runs, and exit.
+    Messages {
+        #[command(subcommand)]
+        task: MessagesTask,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MessagesTask {
+    /// Write the log anew, without what nothing needs.
+    Compact,
+    /// Write everything in the log to a new file.
+    Export { file: PathBuf },
+    /// Make the log of an exported file; there must be none yet.
+    Import { file: PathBuf },
+}
+
+impl MessagesTask {
+    pub(crate) fn to_log_task(&self) -> LogTask {
+        match self {
+            Self::Compact => LogTask::Compact,
+            Self::Export { file } => LogTask::Export(file.clone()),
+            Self::Import { file } => LogTask::Import(file.clone()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

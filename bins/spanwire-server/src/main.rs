@@ -37,9 +37,17 @@ fn run(args: &Args) -> Result<(), StartError> {
         variables: variables().collect(),
         overrides: args.overrides(),
     };
-    if let Some(Command::Check) = args.command {
+    if let Some(command) = &args.command {
         let settings = sources.load().map_err(StartError::Settings)?.settings;
-        return check(&args.data, &settings, args);
+        return match command {
+            Command::Check => check(&args.data, &settings, args),
+            Command::Messages { task } => {
+                let done =
+                    spanwire_runtime::run_log_task(&args.data, &settings, &task.to_log_task())?;
+                say(std::io::stdout(), &format!("{done}\n"));
+                Ok(())
+            }
+        };
     }
     let builder = App::builder().sources(sources)?;
     telemetry::init_logging(builder.log_format(), std::env::var("RUST_LOG").ok().as_deref());

@@ -73,6 +73,8 @@ pub struct Options {
     pub milliseconds: bool,
     /// `delivery_count` is 0 at the first attempt, as in 3.0; otherwise 1.
     pub first_count_zero: bool,
+    /// Subscribing again, and ending what is not there, is refused, as in 3.0; otherwise it is answered with `{}`.
+    pub refuses_repeats: bool,
     /// The expiration of messages that name none; none is what their topic says.
     pub default_expiry: Option<Duration>,
     /// Whether subscriptions of WebSocket clients end with their connection where neither call nor channel says. They

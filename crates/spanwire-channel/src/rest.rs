@@ -30,6 +30,8 @@ pub struct RestChannel {
     pub service: Arc<str>,
     /// How bodies are read and written.
     pub data_format: DataFormat,
+    /// How errors are written.
+    pub errors: ErrorBody,
     /// How callers authenticate themselves.
     pub security: Security,
     /// The security definition they are checked against; none without security.
@@ -62,6 +64,7 @@ impl RestChannel {
             method: None,
             service: service.into(),
             data_format: DataFormat::Json,
+            errors: ErrorBody::Flat,
             security: Security::None,
             security_name: None,
             merge_params: true,
@@ -84,6 +87,16 @@ pub enum DataFormat {
     Json,
     /// The body is a text, handed on as a JSON string; a result that is a string is answered as text.
     Raw,
+}
+
+/// The body of errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorBody {
+    /// `{"result": "Error", "cid": …, "details": …}`.
+    #[default]
+    Flat,
+    /// `{"zato_env": {"result": "ZATO_ERROR", "cid": …, "details": …}}`, as clients of release 3.0 expect it.
+    ZatoEnv,
 }
 
 /// How callers authenticate themselves.

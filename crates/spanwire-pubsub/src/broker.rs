@@ -24,6 +24,8 @@ pub(crate) mod ports;
 mod publish;
 mod reading;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 use std::collections::{HashMap, VecDeque};

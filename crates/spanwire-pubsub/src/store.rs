@@ -269,9 +269,12 @@ pub enum StoreError {
     /// It takes no batches any more: what was on disk before is kept.
     #[error("{0}")]
     Failed(String),
-    /// What is stored cannot be read, or is damaged.
+    /// What is stored cannot be read.
     #[error("{0}")]
     Read(String),
+    /// A stored record is not what was written.
+    #[error("{0}")]
+    Damaged(String),
     /// It cannot do this, and why.
     #[error("{0}")]
     Unsupported(String),
@@ -279,6 +282,6 @@ pub enum StoreError {
 
 impl From<crate::message::DecodeError> for StoreError {
     fn from(error: crate::message::DecodeError) -> Self {
-        Self::Read(error.to_string())
+        Self::Damaged(error.to_string())
     }
 }

@@ -108,7 +108,7 @@ fn message(content: &[u8]) -> StoredMessage {
     let header = Header {
         priority: 5,
         order: content.first().copied().map_or(0, i64::from),
-        expires_at: (content.len() % 2 == 0).then_some(content.len() as i64),
+        expires_at: content.len().is_multiple_of(2).then_some(content.len() as i64),
         by_retention: false,
         size: 1,
         waiting: false,

@@ -45,7 +45,8 @@ pub(crate) use self::subscribe::Start;
 pub use self::subscription::Counters;
 pub(crate) use self::subscription::{HolderId, Subscription};
 
-use self::log::{Entry, Log};
+pub(crate) use self::log::Entry;
+use self::log::Log;
 use crate::id::{SubscriptionId, TopicId};
 use crate::settings::TopicSettings;
 use crate::store::{Change, GapCause, TopicRecord};

@@ -139,6 +139,8 @@ impl App {
             );
         }
         self.host.pubsub.close().await;
+        // Services hold on to the broker, and that to its log, which has to be closed as well.
+        self.host.ports.registry().clear();
         self.address_file.forget();
         tracing::info!("stopped");
     }

@@ -53,6 +53,7 @@ mod wiring;
 pub use app::{App, AppBuilder, ReloadSignal, StopSignal};
 pub use check::check;
 pub use error::StartError;
+pub use pubsub::{LogTask, run_log_task};
 pub use settings::{Profile, Settings};
 pub use spanwire_service::{
     ChannelType, ConnectionFilter, Connections, Context, Origin, PayloadService, Service,

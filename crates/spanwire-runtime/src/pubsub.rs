@@ -8,11 +8,13 @@
 //! | `notify` | messages to REST connections and services |
 //! | `hooks` | services around publication and delivery |
 //! | `accounts` | metrics and the audit |
+//! | `log` | the folder of the message log |
 //! | `routes` | the REST paths of existing clients |
 
 mod accounts;
 mod apply;
 mod hooks;
+mod log;
 mod notify;
 mod objects;
 mod push;
@@ -33,14 +35,14 @@ use spanwire_pubsub::store::key_value::KeyValueMessageStore;
 use spanwire_pubsub::store::memory::MemoryMessageStore;
 use spanwire_pubsub::{Broker, BrokerSettings, SubscriptionFacts, SubscriptionId};
 use spanwire_service::Ports;
-use spanwire_store::{EngineKind, Store};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::accounts::Accounts;
+pub use self::log::{LogTask, run as run_log_task};
 pub(crate) use self::routes::channels;
 use crate::connections::ConnectionTable;
 use crate::error::StartError;
-use crate::settings::{MessageEngine, Profile, Protocol, Settings};
+use crate::settings::{Profile, Protocol, Settings};
 use crate::telemetry::Metrics;
 
 /// The broker at work.
@@ -48,6 +50,8 @@ pub(crate) struct PubSub {
     pub(crate) broker: Broker,
     ports: Ports,
     options: Options,
+    /// What messages expire after where neither they nor their topic say.
+    default_expiry: Option<Duration>,
     /// The configuration that is put to work, for what a delivery has to look up.
     running: Arc<ArcSwap<Snapshot>>,
     /// Who notifies, by subscription.
@@ -70,13 +74,7 @@ impl PubSub {
         let Opening { folder, settings, ports, connections, metrics } = opening;
         let store: Arc<dyn MessageStore> = match folder {
             Some(folder) => {
-                let mut options = spanwire_store::Options::default();
-                options.engine = match settings.pubsub.store {
-                    MessageEngine::Sled => EngineKind::Sled,
-                    MessageEngine::Redb => EngineKind::Redb,
-                };
-                let store =
-                    Store::open(&folder.join(MESSAGES), options).map_err(StartError::data)?;
+                let store = log::open(folder, settings.pubsub.store)?;
                 Arc::new(KeyValueMessageStore::new(Arc::new(store)))
             }
             None => Arc::new(MemoryMessageStore::new()),
@@ -95,6 +93,7 @@ impl PubSub {
             broker: broker.clone(),
             ports: (*ports).clone(),
             options: options(settings),
+            default_expiry: (settings.effective_profile() == Profile::Compat).then_some(DAY),
             running: Arc::clone(&running),
             notifiers: Mutex::default(),
             clients: notify::Clients::default(),
@@ -140,7 +139,7 @@ fn options(settings: &Settings) -> Options {
     Options {
         milliseconds: old,
         first_count_zero: old && compat,
-        default_expiry: compat.then_some(DAY),
+        refuses_repeats: old,
         ..Options::default()
     }
 }
@@ -151,8 +150,6 @@ impl std::fmt::Debug for PubSub {
     }
 }
 
-/// Where the message log is, within the data folder.
-const MESSAGES: &str = "messages";
 /// How long messages wait whose subscriber has lost the right to have them, before it is looked whether it has it again.
 const REVOKED_PAUSE: Duration = Duration::from_secs(1);
 /// How long the last write may take.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use spanwire_channel::rest::ErrorBody;
 use spanwire_channel::transport::LimitSettings;
 
 pub use check::unsafe_defaults;
@@ -66,11 +67,22 @@ pub enum Protocol {
     V3_2,
 }
 
+impl Protocol {
+    /// How REST channels write errors.
+    #[must_use]
+    pub(crate) fn errors(self) -> ErrorBody {
+        match self {
+            Self::V3_0 => ErrorBody::ZatoEnv,
+            Self::V3_2 => ErrorBody::Flat,
+        }
+    }
+}
+
 /// Settings of publish/subscribe.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PubSubSettings {
-    /// The engine of the message log: `sled` or `redb`. One that exists has the engine it was made with.
+    /// The engine of the message log: `sled` or `redb`. A log of the other engine is rewritten at the start.
     pub store: MessageEngine,
     /// A file that gets a line for each publication and each delivery; none.
     pub audit: Option<PathBuf>,

@@ -88,9 +88,8 @@ impl Statuses {
 fn working(object: &Object) -> ObjectState {
     match object.kind() {
         _ if !object.is_active() => ObjectState::Inactive,
-        Kind::Security | Kind::Service | Kind::WsxGateway | Kind::WebSocket | Kind::ChannelRest => {
-            ObjectState::Running
-        }
-        _ => ObjectState::Stored,
+        // Its notifications use it; services will.
+        Kind::OutgoingRest | Kind::OutgoingWsx => ObjectState::Stored,
+        _ => ObjectState::Running,
     }
 }

@@ -254,6 +254,7 @@ pub(crate) fn rest(
     }
     Ok(rest::RestChannel {
         method,
+        errors: settings.protocol.errors(),
         security,
         security_name: channel.security_name.as_deref().map(Into::into),
         data_format: match channel.data_format {

@@ -96,6 +96,15 @@ impl Registry {
         self.write().compiled_in.remove(name).is_some()
     }
 
+    /// Removes all services. They may hold on to what reaches the registry: a host that stops lets go of all of it.
+    pub fn clear(&self) {
+        let mut services = self.write();
+        let gone =
+            (std::mem::take(&mut services.compiled_in), std::mem::take(&mut services.configured));
+        drop(services);
+        drop(gone);
+    }
+
     /// Adds a service that comes from the configuration; one of the same name is replaced.
     pub fn configure(&self, name: &str, source: Source, service: Arc<dyn PayloadService>) {
         let entry = Entry::new(name, source, service);

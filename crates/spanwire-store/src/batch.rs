@@ -28,6 +28,7 @@ pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
 pub struct Batch {
     operations: Vec<Operation>,
     bytes: usize,
+    is_urgent: bool,
 }
 
 /// One write: a value, or `None` for a delete.
@@ -57,6 +58,17 @@ impl Batch {
     /// Adds: `key` in `tree` is gone. Deleting what is not there is no error.
     pub fn delete(&mut self, tree: &'static str, key: &[u8]) -> &mut Self {
         self.add(Cow::Borrowed(tree), key, None)
+    }
+
+    /// Lets the batch into the room that is kept free on the disk: for small notes without which nothing could go on,
+    /// or be given back.
+    pub fn urgent(&mut self) -> &mut Self {
+        self.is_urgent = true;
+        self
+    }
+
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     /// The number of operations.

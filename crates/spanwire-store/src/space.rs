@@ -41,7 +41,7 @@ pub(crate) struct Look {
 impl Look {
     /// Refuses a forced batch with puts when it would go into the reserve. One of deletes only is refused
     /// when the reserve is nearly gone, since deleting takes some room before it gives any, and so is a
-    /// lazy one: what nobody waits for are the small notes by which room is given back.
+    /// lazy or an urgent one: what nobody waits for are the small notes by which room is given back.
     pub(crate) fn admit(
         &mut self,
         batch: &Batch,
@@ -49,7 +49,8 @@ impl Look {
     ) -> Result<(), StoreError> {
         let bytes =
             if batch.has_puts() { u64::try_from(batch.bytes()).unwrap_or(u64::MAX) } else { 0 };
-        let kept = match bytes > 0 && durability == Durability::Forced {
+        let waits = durability == Durability::Forced && !batch.is_urgent();
+        let kept = match bytes > 0 && waits {
             true => self.reserve,
             false => self.reserve / DELETES_SHARE,
         };

@@ -315,8 +315,9 @@ pub struct Gap {
     pub from: u64,
     /// Last offset, inclusive.
     pub to: u64,
-    /// Messages between the two.
-    pub count: u64,
+    /// Messages between the two, where the server knows how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// Why.
     pub cause: Cause,
 }

@@ -20,6 +20,17 @@ web_socket:
   - {name: steady, address: /ws/steady, service: zato.helpers.echo, sec_def: zato-no-security, ping_interval: 3}
 "#;
 
+/// Where messages are looked at, edited and deleted one by one; elsewhere they are cleared and consumed.
+const KEPT: &str = r#"
+security: [{name: kept, type: basic_auth, username: kept}]
+pubsub_topic: [{name: /kept}, {name: /needed-too}]
+pubsub_endpoint:
+  - {name: kept, endpoint_type: rest, role: pub-sub, security_name: kept, topic_patterns: "sub=/**\npub=/**"}
+pubsub_subscription:
+  - {endpoint_name: kept, topic_name: /kept, delivery_method: pull}
+  - {endpoint_name: kept, topic_name: /needed-too, delivery_method: pull}
+"#;
+
 /// Objects to be deleted, one of every kind that nobody refers to, and what they need.
 const SPARE: &str = r#"
 security: [{name: spare, type: basic_auth, username: spare}, {name: needed, type: basic_auth, username: needed}]
@@ -50,12 +61,21 @@ include-path = ["/api/v1/services/{name}/invoke", "/api/v1/connections/{id}/invo
 checks.not_a_server_error.expected-statuses = ["2xx", "4xx", 502, 503, 504]
 "#;
 
+/// How many messages there are to be looked at.
+const MESSAGES: u64 = 200;
+
 /// What is never called: a stream has no end.
 const ENDLESS: &str = "/api/v1/events";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_one_of_the_document() {
-    let server = Server::setup().objects(OBJECTS).objects(STEADY).start();
+    // The engine that can be compacted while it is open.
+    let server = Server::setup()
+        .settings("[pubsub]\nstore = \"redb\"\n")
+        .objects(OBJECTS)
+        .objects(STEADY)
+        .objects(KEPT)
+        .start();
     let mut clients = JoinSet::new();
     for _ in 0..3 {
         let client = Client::log_in(&server.ws("/ws/steady"), "", "").await;
@@ -66,7 +86,7 @@ async fn every_answer_is_one_of_the_document() {
     let dir = tempfile::tempdir().unwrap();
     let mut document = admin(&server, "GET", "/api/v1/openapi.json", "").await.json();
     tell_what_there_is(&server, &mut document).await;
-    std::fs::write(dir.path().join("openapi.json"), document.to_string()).unwrap();
+    tell_messages(&server, &mut document, dir.path()).await;
 
     std::fs::write(dir.path().join("schemathesis.toml"), CONFIGURATION).unwrap();
 
@@ -77,12 +97,12 @@ async fn every_answer_is_one_of_the_document() {
     let spare =
         json!({"roots": ["spare"], "files": [{"path": "spare", "text": SPARE}]}).to_string();
     ok(admin(&server, "POST", "/api/v1/import", &spare).await);
-    let rest = format!(
-        "--include-method=DELETE {}",
-        DESTRUCTIVE.map(|path| format!("--include-path={path}")).join(" ")
-    );
-    let rest: Vec<_> = rest.split(' ').collect();
-    let second = run(&server, dir.path(), "second", &rest).await;
+    // Queues were consumed and cleared meanwhile.
+    tell_messages(&server, &mut document, dir.path()).await;
+    let second = run(&server, dir.path(), "second", &["--include-method=DELETE"]).await;
+    let rest = DESTRUCTIVE.map(|path| format!("--include-path={path}"));
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let third = run(&server, dir.path(), "third", &rest).await;
 
     let info = ok(admin(&server, "GET", "/api/v1/server", "").await);
     assert_eq!(info["state_hash"], info["running_hash"], "{info}");
@@ -107,9 +127,34 @@ async fn every_answer_is_one_of_the_document() {
         metrics.lines().find_map(|line| line.strip_prefix(refused)?.parse().ok()).unwrap();
     assert!(refused > 80, "{refused}");
     // Requests that never get through would prove little.
-    let all: Vec<_> = [first, second].concat();
+    let all: Vec<_> = [first, second, third].concat();
     let unreached: Vec<_> = all.iter().filter(|(_, accepted)| *accepted == 0).collect();
     assert!(all.len() > 80 && unreached.is_empty(), "{}: {unreached:?}", all.len());
+}
+
+/// Publishes messages, puts them beside those that there may be, and writes the document.
+async fn tell_messages(server: &Server, document: &mut Value, dir: &Path) {
+    for topic in ["/kept", "/customer/new"] {
+        let data: Vec<u64> = (1..=MESSAGES).collect();
+        let wish = json!({"topic_name": topic, "has_gd": true, "data_list": data}).to_string();
+        ok(admin(server, "POST", "/api/v1/pubsub/publish", &wish).await);
+    }
+    let kept = ok(admin(server, "GET", "/api/v1/pubsub/topics/%2Fkept", "").await);
+    let next = kept["next_offset"].as_u64().unwrap();
+    let known: Vec<String> = (next - MESSAGES..next).map(|it| it.to_string()).collect();
+    for (path, operations) in document["paths"].as_object_mut().unwrap() {
+        // What one operation deletes, the other has to find.
+        let (first, second) = known.split_at(known.len() / 2);
+        let known = if path.contains("queues") { first } else { second };
+        let operations = operations.as_object_mut().unwrap().values_mut();
+        let parameters = operations.filter_map(|it| it.get_mut("parameters")?.as_array_mut());
+        for parameter in parameters.flatten().filter(|it| it["name"] == "message") {
+            parameter["schema"] =
+                json!({"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]});
+            parameter["example"] = known[0].clone().into();
+        }
+    }
+    std::fs::write(dir.join("openapi.json"), document.to_string()).unwrap();
 }
 
 /// Runs schemathesis: the operations with the number of requests that were accepted.
@@ -144,6 +189,11 @@ async fn run(server: &Server, dir: &Path, name: &str, select: &[&str]) -> Vec<(S
 async fn tell_what_there_is(server: &Server, document: &mut Value) {
     let list = connections(server).await;
     let ids: Vec<_> = list.iter().map(|it| it["pub_client_id"].clone()).collect();
+    let queues = ok(admin(server, "GET", "/api/v1/pubsub/queues", "").await);
+    let queue = |topic: &str| {
+        let queue = queues.as_array().unwrap().iter().find(|it| it["topic_name"] == topic);
+        queue.unwrap()["id"].clone()
+    };
     let mut objects = HashMap::new();
     for (kind, name) in KINDS {
         let mut object = show(server, kind, name).await;
@@ -162,11 +212,18 @@ async fn tell_what_there_is(server: &Server, document: &mut Value) {
                 ["settings", ..] => json!(["listen", "limits.headers"]),
                 ["history", ..] => json!([2, 1, 3]),
                 ["connections", ..] => json!(ids),
+                ["pubsub", "topics", _, "messages", "{message}"] => json!(["/kept"]),
+                ["pubsub", "topics", ..] => json!(["/customer/new"]),
+                ["pubsub", "queues", _, "messages", "{message}"] => json!([queue("/kept")]),
+                ["pubsub", "queues", "{id}"] if method == "delete" => json!([queue("/needed-too")]),
+                ["pubsub", "queues", ..] => json!([queue("/customer/new")]),
+                ["pubsub", ..] => json!([]),
                 _ => continue,
             };
             let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
             for parameter in parameters.into_iter().flatten() {
                 match (parameter["in"].as_str().unwrap(), parameter["name"].as_str().unwrap()) {
+                    ("path", "message") => {}
                     ("path", "kind") => parameter["example"] = json!(KINDS[0].0),
                     ("path", _) => {
                         let schema = parameter["schema"].take();
@@ -183,6 +240,26 @@ async fn tell_what_there_is(server: &Server, document: &mut Value) {
                 match *segments {
                     ["objects", kind] | ["objects", kind, "{name}"] => {
                         body["example"] = objects[kind].clone();
+                    }
+                    ["pubsub", "topics", ..] if method == "patch" => {
+                        body["example"] = json!({"priority": 9});
+                    }
+                    ["pubsub", "publish"] => {
+                        body["example"] = json!({"topic_name": "/customer/new", "data": "a"});
+                    }
+                    ["pubsub", "subscribe"] => {
+                        body["example"] = json!({"topic_name": "/kept", "endpoint_name": "kept"});
+                    }
+                    ["pubsub", "queues", _, "consume"] => {
+                        body["example"] = json!({"limit": 1, "lease": 0.1, "wait": 0});
+                        // As long as a request may take.
+                        body["schema"] = json!({"type": "object", "additionalProperties": false, "properties": {
+                            "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+                            "lease": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
+                            "wait": {"type": "number", "minimum": 0, "maximum": 1}}});
+                    }
+                    ["pubsub", "queues", _, "acknowledge"] => {
+                        body["example"] = json!({"msg_ids": ["zpsm1"]});
                     }
                     ["connections", "disconnect"] => {
                         body["example"] = json!({"all": true, "dry_run": true})

@@ -84,6 +84,10 @@ pub(super) async fn subscribe(
     let subscribed = subscribed.map_err(refused)?;
     // Asking again is answered, and says nothing new (pubsub R3).
     Ok(match subscribed.existed {
+        true if pubsub.options.refuses_repeats => {
+            let text = format!("Subscription to topic `{topic}` already exists");
+            return Err(ServiceError::bad_request(text));
+        }
         true => json!({}),
         false => json!({"sub_key": subscribed.key.expose(), "queue_depth": subscribed.depth}),
     })
@@ -295,6 +299,8 @@ pub(super) async fn unsubscribe(
         if broker.subscription(&key).is_some() {
             let ended = broker.unsubscribe(&caller.endpoint, &caller.client_id, &key).await;
             ended.map_err(refused)?;
+        } else if pubsub.options.refuses_repeats && caller.connection.is_none() {
+            return Err(ServiceError::forbidden());
         }
         return Ok(json!({}));
     }

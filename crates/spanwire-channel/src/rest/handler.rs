@@ -11,7 +11,7 @@ use serde_json::json;
 use spanwire_protocol::{Codec, CorrelationId, Payload};
 use spanwire_session::CallFailure;
 
-use super::{DataFormat, RestChannel, Security, cors, credentials, input};
+use super::{DataFormat, ErrorBody, RestChannel, Security, cors, credentials, input};
 use crate::backend::{Backend, Principal, RestCall, Unauthenticated};
 use crate::server::Routes;
 use crate::transport::{Body, Peer, response};
@@ -41,7 +41,8 @@ async fn answer(
 ) -> Response<Body> {
     let method = request.method();
     if !METHODS.contains(method) {
-        return error(&cid, StatusCode::METHOD_NOT_ALLOWED, "Unsupported HTTP method");
+        let flat = ErrorBody::Flat;
+        return error(flat, &cid, StatusCode::METHOD_NOT_ALLOWED, "Unsupported HTTP method");
     }
     let path = request.uri().path();
     if cors::is_preflight(method, request.headers()) {
@@ -89,11 +90,11 @@ async fn serve(
     };
     let body = read_body(channel, body).await.map_err(|(status, text)| {
         backend.refused("bad-body");
-        Box::new(error(&cid, status, text))
+        Box::new(error(channel.errors, &cid, status, text))
     })?;
     let query = parts.uri.query().unwrap_or_default();
     let input = input::merge(channel, params, query, body)
-        .map_err(|text| Box::new(error(&cid, StatusCode::BAD_REQUEST, &text)))?;
+        .map_err(|text| Box::new(error(channel.errors, &cid, StatusCode::BAD_REQUEST, &text)))?;
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let call = RestCall {
         channel: Arc::clone(channel),
@@ -103,7 +104,7 @@ async fn serve(
         input,
         traceparent: traceparent.map(str::to_owned),
     };
-    backend.call(call).await.map_err(|failure| Box::new(failed(&cid, &failure)))
+    backend.call(call).await.map_err(|failure| Box::new(failed(channel.errors, &cid, &failure)))
 }
 
 async fn read_body(
@@ -136,10 +137,10 @@ fn success(format: DataFormat, payload: &Payload) -> Response<Body> {
     }
 }
 
-fn failed(cid: &CorrelationId, failure: &CallFailure) -> Response<Body> {
+fn failed(body: ErrorBody, cid: &CorrelationId, failure: &CallFailure) -> Response<Body> {
     let status =
         StatusCode::from_u16(failure.status.0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    error(cid, status, &failure.message)
+    error(body, cid, status, &failure.message)
 }
 
 fn unauthenticated(
@@ -149,16 +150,21 @@ fn unauthenticated(
 ) -> Response<Body> {
     match refused {
         // Existing clients know one refusal, whatever the reason (pubsub 1.9).
-        _ if channel.security == Security::AnyBasic => {
-            error(cid, StatusCode::FORBIDDEN, spanwire_protocol::status::NOT_ALLOWED)
-        }
+        _ if channel.security == Security::AnyBasic => error(
+            channel.errors,
+            cid,
+            StatusCode::FORBIDDEN,
+            spanwire_protocol::status::NOT_ALLOWED,
+        ),
         Unauthenticated::Throttled => {
-            let mut answer = error(cid, StatusCode::TOO_MANY_REQUESTS, "Too many failed logins");
+            let mut answer =
+                error(channel.errors, cid, StatusCode::TOO_MANY_REQUESTS, "Too many failed logins");
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
             answer
         }
         Unauthenticated::Wrong => {
-            let mut answer = error(cid, StatusCode::UNAUTHORIZED, "You are not authenticated");
+            let mut answer =
+                error(channel.errors, cid, StatusCode::UNAUTHORIZED, "You are not authenticated");
             if let Security::Basic { realm } = &channel.security
                 && let Ok(value) =
                     HeaderValue::from_str(&format!("Basic realm=\"{}\"", realm.replace('"', "'")))
@@ -170,9 +176,18 @@ fn unauthenticated(
     }
 }
 
-/// The error body of JSON channels.
-fn error(cid: &CorrelationId, status: StatusCode, details: &str) -> Response<Body> {
-    let body = json!({"result": "Error", "cid": cid.as_str(), "details": details});
+fn error(
+    body: ErrorBody,
+    cid: &CorrelationId,
+    status: StatusCode,
+    details: &str,
+) -> Response<Body> {
+    let body = match body {
+        ErrorBody::Flat => json!({"result": "Error", "cid": cid.as_str(), "details": details}),
+        ErrorBody::ZatoEnv => {
+            json!({"zato_env": {"result": "ZATO_ERROR", "cid": cid.as_str(), "details": details}})
+        }
+    };
     response::json(status, body.to_string())
 }
 

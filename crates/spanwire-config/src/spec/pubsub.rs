@@ -34,7 +34,7 @@ const TOPIC_FIELDS: &[FieldSpec] = &[
     FieldSpec::new(
         "depth_check_freq",
         ValueType::Integer { min: 1, max: 1_000_000 },
-        "The depth is checked with one publication in so many.",
+        "Accepted from existing files: depths are exact, and checked with each publication.",
     )
     .or(Fallback::Integer(100)),
     FieldSpec::new(

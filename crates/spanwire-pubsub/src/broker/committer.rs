@@ -196,7 +196,8 @@ impl Committer {
         let forced = !changes.is_empty() || !flushes.is_empty();
         let stored = match forced {
             true => self.store(shared, changes, Durability::Forced).await,
-            false => Ok(()),
+            // A message whose fate is not known may have the next offset already.
+            false => shared.failed.get().map_or(Ok(()), |why| Err(PubSubError::Store(why.clone()))),
         };
         for (op, admitted) in admitted {
             let answer = match &stored {

@@ -174,7 +174,7 @@ impl Broker {
     /// The subscriber has these messages, by their offsets; tells how many of them waited for that.
     ///
     /// # Errors
-    /// When the key is not the endpoint's.
+    /// When the key is not the endpoint's, or the broker is closed: what is said then would not be stored.
     pub fn acknowledge(
         &self,
         by: &Endpoint,
@@ -182,7 +182,7 @@ impl Broker {
         key: &SubKey,
         offsets: &[u64],
     ) -> Result<usize, PubSubError> {
-        let located = self.0.owned(by, client_id, key)?;
+        let located = self.0.answerable(by, client_id, key)?;
         Ok(self.0.with(&located.handle, |topic| topic.acknowledge(located.id, offsets)))
     }
 
@@ -190,7 +190,7 @@ impl Broker {
     /// messages that were handed over since the start.
     ///
     /// # Errors
-    /// When the key is not the endpoint's.
+    /// When the key is not the endpoint's, or the broker is closed: what is said then would not be stored.
     pub fn acknowledge_ids(
         &self,
         by: &Endpoint,
@@ -198,7 +198,7 @@ impl Broker {
         key: &SubKey,
         ids: &[&str],
     ) -> Result<usize, PubSubError> {
-        let located = self.0.owned(by, client_id, key)?;
+        let located = self.0.answerable(by, client_id, key)?;
         Ok(self.0.with(&located.handle, |topic| {
             let offsets = topic.offsets_of(located.id, ids);
             topic.acknowledge(located.id, &offsets)
@@ -208,7 +208,7 @@ impl Broker {
     /// The subscriber has everything up to a position. One of another history says nothing, and is ignored.
     ///
     /// # Errors
-    /// When the key is not the endpoint's.
+    /// When the key is not the endpoint's, or the broker is closed: what is said then would not be stored.
     pub fn acknowledge_up_to(
         &self,
         by: &Endpoint,
@@ -216,7 +216,7 @@ impl Broker {
         key: &SubKey,
         position: Position,
     ) -> Result<usize, PubSubError> {
-        let located = self.0.owned(by, client_id, key)?;
+        let located = self.0.answerable(by, client_id, key)?;
         Ok(self.0.with(&located.handle, |topic| match position.epoch == topic.record.epoch {
             true => topic.acknowledge_up_to(located.id, position.offset),
             false => 0,
@@ -226,7 +226,7 @@ impl Broker {
     /// The subscriber could not work with these messages: they are tried again after a pause.
     ///
     /// # Errors
-    /// When the key is not the endpoint's.
+    /// When the key is not the endpoint's, or the broker is closed: what is said then would not be stored.
     pub fn refuse_ids(
         &self,
         by: &Endpoint,
@@ -235,7 +235,7 @@ impl Broker {
         ids: &[&str],
         reason: &str,
     ) -> Result<(), PubSubError> {
-        let located = self.0.owned(by, client_id, key)?;
+        let located = self.0.answerable(by, client_id, key)?;
         let now = self.0.clock.now();
         self.0.with(&located.handle, |topic| {
             let offsets = topic.offsets_of(located.id, ids);
@@ -456,6 +456,16 @@ impl Batch {
 }
 
 impl Shared {
+    /// A subscription whose subscriber may still say something.
+    fn answerable(
+        &self,
+        by: &Endpoint,
+        client_id: &str,
+        key: &SubKey,
+    ) -> Result<Located, PubSubError> {
+        if self.is_closing() { Err(PubSubError::Closed) } else { self.owned(by, client_id, key) }
+    }
+
     fn next_due(&self, located: &Located) -> Option<i64> {
         located.handle.lock().subscription(located.id).and_then(|it| it.next_due())
     }

@@ -11,10 +11,10 @@ use super::consume::{Batch, Consumer, Delivered};
 use super::ports::{HookAction, SubscriptionFacts};
 use super::{Handle, Located, Shared};
 use crate::error::PubSubError;
-use crate::id::{Position, SubKey};
-use crate::message::Message;
+use crate::id::{Position, SubKey, TopicId};
+use crate::message::{Message, StoredMessage};
 use crate::settings::SubscriptionSettings;
-use crate::store::{Change, GapCause};
+use crate::store::{Change, GapCause, StoreError};
 use crate::topic::{Content, Failure, Taken, Topic};
 
 /// Gives messages back if it is dropped before they are handed over.
@@ -88,24 +88,22 @@ impl Shared {
         facts: SubscriptionFacts,
         settings: SubscriptionSettings,
     ) -> Result<Batch, PubSubError> {
-        let under_way = taken.iter().map(|it| (it.offset, it.attempt)).collect();
-        let mut guard = Guard { shared: self, located, taken: under_way };
+        let under_way: Vec<_> = taken.iter().map(|it| (it.offset, it.attempt)).collect();
+        let mut guard = Guard { shared: self, located, taken: under_way.clone() };
         if taken.iter().any(|it| it.attempt > 1) {
             // How often a message was tried has to be on disk before it is tried again, or a crash would forget it.
             self.flush().await?;
         }
         let missing: Vec<u64> =
             taken.iter().filter(|it| it.message.is_none()).map(|it| it.offset).collect();
-        let mut read = HashMap::new();
+        let (mut read, mut damaged) = (HashMap::new(), Vec::new());
         if !missing.is_empty() {
             let edits = located.handle.lock().edits();
-            let found = self.store.fetch(located.handle.id, missing.clone()).await;
-            let found = found.map_err(|error| PubSubError::Store(error.to_string()))?;
-            for (offset, stored) in missing.into_iter().zip(found) {
-                let Some(stored) = stored else { continue };
-                let message = stored.message();
-                let message = message.map_err(|error| PubSubError::Store(error.to_string()))?;
-                read.insert(offset, Arc::new(message));
+            for (offset, message) in self.read(located.handle.id, missing).await? {
+                match message {
+                    Ok(message) => drop(read.insert(offset, Arc::new(message))),
+                    Err(error) => damaged.push((offset, error.to_string())),
+                }
             }
             self.keep_read(&located.handle, &read, edits);
         }
@@ -121,6 +119,7 @@ impl Shared {
                     let position = Position { epoch, offset };
                     messages.push(Delivered { message, position, attempt });
                 }
+                None if damaged.iter().any(|(at, _)| *at == offset) => {}
                 // Deleted meanwhile, and so off the queue; or the log has lost it.
                 None => lost.push((offset, attempt)),
             }
@@ -136,12 +135,48 @@ impl Shared {
                 tracing::error!(topic = topic.name(), offset, "a message is not in the log");
                 topic.drop_message(offset, GapCause::Gone);
             }
+            for (offset, reason) in &damaged {
+                // Never delivered as if it were good, and in nobody's way.
+                let attempt = under_way.iter().find(|(at, _)| at == offset);
+                let attempt: Vec<_> = attempt.copied().into_iter().collect();
+                topic.fail(located.id, &attempt, Failure::Rejected, reason, now);
+            }
             topic.hand_over(located.id, &taken, now)
         });
         guard.taken.clear();
         drop(guard);
         messages.retain(|it| handed.contains(&it.position.offset));
         Ok(Batch::new(self, located, messages, facts, settings))
+    }
+
+    /// Reads messages; what is not there is left out, and what is damaged is an error of its own.
+    async fn read(
+        &self,
+        topic: TopicId,
+        offsets: Vec<u64>,
+    ) -> Result<Vec<(u64, Result<Message, StoreError>)>, PubSubError> {
+        let failed = |error: StoreError| PubSubError::Store(error.to_string());
+        let decode = |stored: StoredMessage| stored.message().map_err(StoreError::from);
+        match self.store.fetch(topic, offsets.clone()).await {
+            Ok(found) => {
+                let found = offsets.into_iter().zip(found);
+                Ok(found.filter_map(|(at, stored)| Some((at, decode(stored?)))).collect())
+            }
+            Err(StoreError::Damaged(_)) => {
+                let mut each = Vec::with_capacity(offsets.len());
+                for offset in offsets {
+                    match self.store.fetch(topic, vec![offset]).await {
+                        Ok(found) => {
+                            each.extend(found.into_iter().flatten().map(|it| (offset, decode(it))));
+                        }
+                        Err(error @ StoreError::Damaged(_)) => each.push((offset, Err(error))),
+                        Err(error) => return Err(failed(error)),
+                    }
+                }
+                Ok(each)
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Keeps what was read at hand where others are about to need it too.

@@ -44,7 +44,7 @@ impl Timer {
         self.wake.notify_one();
     }
 
-    fn next(&self) -> Option<i64> {
+    pub(super) fn next(&self) -> Option<i64> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.by_time.first().map(|(at, _)| *at)
     }

@@ -2,7 +2,7 @@
 //!
 //! | tree | key | value |
 //! |---|---|---|
-//! | `topic` | topic | [`TopicRecord`](super::TopicRecord) |
+//! | `topic` | topic | [`TopicRecord`] |
 //! | `next` | topic | the first offset that was never given |
 //! | `message` | topic, offset | the message; of a long one the header alone |
 //! | `body` | topic, offset | a long message |
@@ -22,10 +22,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spanwire_protocol::Timestamp;
 use spanwire_store::{Batch, Health, KeyValue, StoreError as DatabaseError};
 use tokio::sync::oneshot;
 
-use super::{BoxFuture, Change, Durability, MessageStore, Record, StoreError};
+use super::{BoxFuture, Change, Durability, MessageStore, Record, StoreError, TopicRecord};
 use crate::id::{SubscriptionId, TopicId};
 use crate::message::StoredMessage;
 
@@ -44,6 +45,22 @@ impl KeyValueMessageStore {
     #[must_use]
     pub fn new(database: Arc<dyn KeyValue>) -> Self {
         Self(database)
+    }
+
+    /// Gives every topic another history, because the log is of another time than its subscribers may know: after it was
+    /// restored from a backup.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub fn renew_epochs(&self, now: Timestamp) -> Result<(), StoreError> {
+        let epoch = u64::try_from(now.as_microseconds()).unwrap_or_default();
+        let mut batch = Batch::new();
+        self.read("topic", &mut |key, value| {
+            let record = TopicRecord { epoch, ..decode::<TopicRecord>(&value)? };
+            batch.put("topic", key, encode(&record));
+            Ok(())
+        })?;
+        self.0.commit(batch).map_err(|error| StoreError::Failed(error.to_string()))
     }
 
     /// Deletes what belongs to a topic or a subscription that is deleted, also what was put earlier in this batch. What
@@ -174,11 +191,16 @@ impl MessageStore for KeyValueMessageStore {
         durability: Durability,
     ) -> BoxFuture<'static, Result<(), StoreError>> {
         let mut batch = Batch::new();
+        let has_messages = changes.iter().any(|it| matches!(it, Change::Append(..)));
         let mut parts = Vec::new();
         for change in changes {
             self.delete_parts(&mut batch, &change, &parts);
             parts.extend(part_of(&change));
             put(&mut batch, change);
+        }
+        if !has_messages {
+            // Subscribing, acknowledging and giving up have to go on, or no room would ever be made.
+            batch.urgent();
         }
         let durability = match durability {
             Durability::Forced => spanwire_store::Durability::Forced,
@@ -230,9 +252,11 @@ impl MessageStore for KeyValueMessageStore {
     fn compact(&self) -> Result<u64, StoreError> {
         match self.0.compact() {
             Ok(compaction) => Ok(compaction.after),
-            Err(error @ DatabaseError::Unsupported { .. }) => {
-                Err(StoreError::Unsupported(error.to_string()))
-            }
+            Err(DatabaseError::Unsupported { .. }) => Err(StoreError::Unsupported(
+                "this engine gives space back only while no server runs: stop it and run \
+                 `spanwire-server messages compact`"
+                    .to_owned(),
+            )),
             Err(error) => Err(StoreError::Failed(error.to_string())),
         }
     }
@@ -378,9 +402,11 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "taken by map_err")]
 fn read_error(error: DatabaseError) -> StoreError {
-    StoreError::Read(error.to_string())
+    match error {
+        error @ DatabaseError::Corrupt { .. } => StoreError::Damaged(error.to_string()),
+        error => StoreError::Read(error.to_string()),
+    }
 }
 
 /// Longer messages are kept apart from their headers, so that a start need not read them.

@@ -177,7 +177,42 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_is_worked_off_in_order_is_written_as_a_floor_alone() {
+        let mut acked = Acked::starting_at(1);
+        for offset in 1..10_000 {
+            acked.insert(offset);
+            acked.raise(offset + 1);
+            if offset % 7 == 0 {
+                assert_eq!(acked.changes(), (Some(offset + 1), Vec::new()));
+            }
+        }
+        assert!(acked.chunks.is_empty());
+    }
+
     proptest! {
+        #[test]
+        fn ranges_are_what_their_offsets_are(
+            ranges in prop::collection::vec((0..9_000_u64, 0..600_u64), 0..30),
+            floor in 0..5_000_u64,
+            from in 0..10_000_u64,
+        ) {
+            let mut acked = Acked::starting_at(floor);
+            let mut model: BTreeSet<u64> = (0..floor).collect();
+            for (start, length) in ranges {
+                acked.insert_range(start, start + length);
+                model.extend(start..start + length);
+            }
+            let end = 10_000;
+            let unmarked: Vec<u64> = (from..end).filter(|it| !model.contains(it)).collect();
+            prop_assert_eq!(acked.unmarked(from, end).collect::<Vec<_>>(), unmarked);
+            let marked = (from..end).find(|it| model.contains(it)).unwrap_or(end);
+            prop_assert_eq!(acked.next_marked(from, end), marked);
+            acked.raise(from);
+            let left: Vec<u64> = (from.max(floor)..end).filter(|it| !model.contains(it)).collect();
+            prop_assert_eq!(acked.unmarked(0, end).collect::<Vec<_>>(), left);
+        }
+
         #[test]
         fn it_is_a_set_and_its_changes_restore_it(
             steps in prop::collection::vec((any::<bool>(), 0..20_000_u64, any::<bool>()), 0..200),

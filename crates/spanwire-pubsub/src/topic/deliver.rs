@@ -347,7 +347,8 @@ impl Topic {
 
 /// Attempts that were seen to fail; those of crashes are guesses.
 fn own_attempts(subscription: &Subscription, offset: u64) -> u32 {
-    subscription.attempts.get(&offset).copied().unwrap_or(0)
+    let attempts = subscription.attempts.get(&offset).copied().unwrap_or(0);
+    attempts.saturating_sub(subscription.pardoned.get(&offset).copied().unwrap_or(0))
 }
 
 /// The next message to be taken, in the order of the queue; it counts as taken.

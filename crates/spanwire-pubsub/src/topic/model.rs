@@ -9,6 +9,8 @@ use crate::settings::ActiveStatus;
 use crate::store::GapCause;
 
 mod check;
+mod ops;
+mod steps;
 
 /// A second, in the unit of the clocks.
 const SECOND: i64 = 1_000_000;
@@ -44,6 +46,8 @@ enum At {
 struct Item {
     offset: u64,
     failed: u32,
+    /// Of these, how many do not count any more, because somebody put it back; a restart forgets it.
+    pardoned: u32,
     at: At,
 }
 
@@ -158,7 +162,7 @@ impl Model {
             after.log.insert(offset, held);
             for id in recipients {
                 let queue = after.queues.get_mut(&id).unwrap();
-                queue.items.push(Item { offset, failed: 0, at: At::Ready });
+                queue.items.push(Item { offset, failed: 0, pardoned: 0, at: At::Ready });
             }
             if let Some(id) = wish.own {
                 after.own_ids.insert(id, (offset, now.wall));
@@ -228,7 +232,7 @@ impl Model {
                 At::Delayed(at) if at <= now.monotonic => queue.items[index].at = At::Ready,
                 At::Taken { until: Some(until), .. } if until <= now.monotonic => {
                     queue.items[index].failed += 1;
-                    let is_last = queue.items[index].failed >= queue.wishes.max_attempts;
+                    let is_last = queue.items[index].counted() >= queue.wishes.max_attempts;
                     queue.items[index].at = At::Ready;
                     if is_last {
                         queue.put_aside(index);
@@ -254,7 +258,7 @@ impl Model {
             let ready = queue.items.iter().enumerate().filter(|(_, item)| item.at == At::Ready);
             let first = ready.min_by_key(|(_, item)| log[&item.offset].key).map(|(index, _)| index);
             let Some(index) = first else { break };
-            if queue.items[index].failed >= queue.wishes.max_attempts {
+            if queue.items[index].counted() >= queue.wishes.max_attempts {
                 queue.put_aside(index);
                 continue;
             }
@@ -307,7 +311,7 @@ impl Model {
         let mut items = Vec::new();
         for (offset, held) in &mut self.log {
             if held.waiting || (held.to_all && *offset >= from) {
-                items.push(Item { offset: *offset, failed: 0, at: At::Ready });
+                items.push(Item { offset: *offset, failed: 0, pardoned: 0, at: At::Ready });
             }
             held.to_all &= !std::mem::take(&mut held.waiting);
         }
@@ -331,6 +335,7 @@ impl Model {
             self.log.iter().filter(|(_, held)| !held.guaranteed).map(|(at, _)| *at).collect();
         for queue in self.queues.values_mut() {
             for item in &mut queue.items {
+                item.pardoned = 0;
                 if let At::Taken { .. } = item.at
                     && is_clean
                 {
@@ -352,13 +357,17 @@ impl Model {
             queue.paused_until = None;
             queue.isolate = 0;
         }
-        for offset in volatile {
-            self.log.remove(&offset);
-        }
+        self.log.retain(|_, held| held.guaranteed);
         self.next = stored_next;
         // Only what is still held says how late it was.
         let own = self.log.values().filter(|held| !held.own_time);
         self.last_order = own.map(|held| held.key.order).max().unwrap_or(i64::MIN);
+    }
+}
+
+impl Item {
+    fn counted(&self) -> u32 {
+        self.failed - self.pardoned
     }
 }
 

@@ -97,7 +97,8 @@ impl Topic {
         true
     }
 
-    /// Puts a message that was put aside back into its queue, with all its attempts ahead.
+    /// Puts a message that was put aside back into its queue, with all its attempts ahead. A restart
+    /// forgets that.
     pub(crate) fn requeue(&mut self, id: SubscriptionId, offset: u64) -> bool {
         self.touched.insert(id);
         let (Some(subscription), Some(entry)) =
@@ -109,9 +110,9 @@ impl Topic {
             return false;
         }
         subscription.changes.push(Change::PutDead(id, offset, None));
-        if subscription.attempts.remove(&offset).is_some() {
-            subscription.changes.push(Change::PutAttempts(id, offset, 0));
-        }
+        // Repeats stay marked as such; only the attempts to come are counted from here.
+        let attempts = subscription.attempts.get(&offset).copied().unwrap_or(0);
+        subscription.pardoned.insert(offset, attempts);
         subscription.unnote_gap(offset, GapCause::Dead);
         subscription.depth += 1;
         subscription.put_back(entry.key);

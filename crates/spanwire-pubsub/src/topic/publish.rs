@@ -166,7 +166,7 @@ impl Topic {
 
     /// Whether somebody is about to take what comes.
     fn is_awaited(&self) -> bool {
-        self.subscriptions.values().any(|it| it.holder.is_some() || !it.waiters.is_empty())
+        self.subscriptions.values().any(|it| it.holder.is_some() || it.has_waiters())
     }
 
     fn insert(&mut self, mut entry: Entry) {

@@ -59,6 +59,8 @@ pub(crate) struct Subscription {
     /// How many messages are taken one by one, because they failed together.
     pub(super) isolate: usize,
     pub(super) attempts: HashMap<u64, u32>,
+    /// Attempts that do not count any more, because somebody has put the message back.
+    pub(super) pardoned: HashMap<u64, u32>,
     /// Offsets of messages that are acknowledged by their ids.
     ids: HashMap<Arc<str>, u64>,
     /// With how many of them those that are done with are forgotten.
@@ -107,6 +109,7 @@ impl Subscription {
             paused_until: None,
             isolate: 0,
             attempts: HashMap::new(),
+            pardoned: HashMap::new(),
             ids: HashMap::new(),
             ids_limit: FORGOTTEN_IDS,
             dead: BTreeMap::new(),
@@ -152,6 +155,11 @@ impl Subscription {
         for waiter in self.waiters.drain(..) {
             waiter.notify_one();
         }
+    }
+
+    /// Whether somebody asked, found nothing and still waits.
+    pub(super) fn has_waiters(&self) -> bool {
+        self.waiters.iter().any(|waiter| Arc::strong_count(waiter) > 1)
     }
 
     /// Makes a message ready again. One that the cursor has yet to come to is so already.
@@ -242,6 +250,7 @@ impl Subscription {
         self.end_lease(offset);
         self.ready.remove(&key);
         self.end_delay(key);
+        self.pardoned.remove(&offset);
         if self.attempts.remove(&offset).is_some() {
             self.changes.push(Change::PutAttempts(self.id, offset, 0));
         }

@@ -55,7 +55,7 @@ impl PubSub {
         for (id, object) in of_kind(Kind::PubsubTopic) {
             topics.insert(id);
             let Object::PubsubTopic(topic) = &*object else { continue };
-            let settings = objects::topic(topic, self.options.default_expiry);
+            let settings = objects::topic(topic, self.default_expiry);
             // Another one may have to give up the name first.
             if let Some(other) = self.broker.topic(&topic.name).filter(|other| other.id.0 != id)
                 && gone(&of_kind(Kind::PubsubTopic).map(|(id, _)| id).collect(), other.id)
@@ -82,6 +82,7 @@ impl PubSub {
             .subscriptions(None)
             .into_iter()
             .filter_map(|subscription| Some((subscription.managed?, subscription)))
+            .filter(|(id, _)| !service_topics::is_made(TopicId(*id)))
             .collect();
         for (id, object) in of_kind(Kind::PubsubSubscription) {
             let Object::PubsubSubscription(subscription) = &*object else { continue };

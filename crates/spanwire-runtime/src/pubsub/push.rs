@@ -121,7 +121,13 @@ impl State {
         loop {
             if let Some(gap) = self.gaps.pop() {
                 let bytes = gap.len();
-                // The batch says when it was told; a receipt by itself needs no answer.
+                // Receipts count as told once the last thing of their batch is written.
+                let is_last = self.gaps.is_empty()
+                    && self.batch.as_ref().is_some_and(|batch| batch.messages.is_empty());
+                if let Some(batch) = self.batch.take_if(|_| is_last) {
+                    let written = Box::new(|| Self::written(batch));
+                    return Some(Push { delivery: Delivery::Gap(gap), bytes, written });
+                }
                 return Some(Push {
                     delivery: Delivery::Gap(gap),
                     bytes,

@@ -23,6 +23,7 @@ pub(crate) fn channels(settings: &Settings) -> Result<Vec<Arc<RestChannel>>, Pat
         Ok(Arc::new(RestChannel {
             method: Some(method),
             security: Security::AnyBasic,
+            errors: settings.protocol.errors(),
             path_over_query: true,
             max_body_size: settings.limits.message_bytes,
             ..RestChannel::new(&format!("zato.pubsub.{name}"), path, service)

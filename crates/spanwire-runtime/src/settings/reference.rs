@@ -60,7 +60,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ),
     (
         "pubsub.store",
-        "engine of the message log, `sled` or `redb`; an existing log keeps the engine it was made with",
+        "engine of the message log, `sled` or `redb`; a log of the other engine is rewritten at the start",
     ),
     ("pubsub.audit", "file that gets a line for each publication and each delivery"),
     ("pubsub.audit_payload", "whether these lines have the contents of messages"),

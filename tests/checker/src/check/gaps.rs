@@ -109,11 +109,12 @@ fn miscounted(
     let unplaced = u64::try_from(unplaced).unwrap_or(u64::MAX);
     let width = (to - from).saturating_add(1);
     let most = width.min(most.saturating_add(unplaced));
-    if gap.count < least || gap.count > most {
+    if let Some(count) = gap.count
+        && !(least..=most).contains(&count)
+    {
         let right = if least == most { format!("{least}") } else { format!("{least} to {most}") };
         return report(format!(
-            "the gap {from} to {to} counts {} messages instead of {right}",
-            gap.count
+            "the gap {from} to {to} counts {count} messages instead of {right}"
         ));
     }
     None

@@ -305,7 +305,7 @@ fn gap(subscriber: &Subscriber, from: u64, to: u64, cause: Cause) -> Event {
         epoch: String::from("e1"),
         from,
         to,
-        count: to - from + 1,
+        count: Some(to - from + 1),
         cause,
     })
 }

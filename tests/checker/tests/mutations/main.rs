@@ -271,7 +271,7 @@ fn repeat_gap(records: &mut Vec<Record>, random: &mut Random) -> Option<()> {
 fn miscount(records: &mut Vec<Record>, random: &mut Random) -> Option<()> {
     let place = pick(records, random, |_, record| gap(record))?;
     if let Event::Gap(gap) = &mut records[place].event {
-        gap.count += 1;
+        gap.count = gap.count.map(|count| count + 1);
     }
     Some(())
 }

@@ -12,7 +12,7 @@ use crate::live::ok;
 
 type Headers = &'static [(&'static str, &'static str)];
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "channel_name",
     "client_attrs",
     "connection_time",
@@ -37,6 +37,7 @@ const KEYS: [&str; 25] = [
     "server_name",
     "server_proc_pid",
     "state",
+    "subscriptions",
     "username",
 ];
 
@@ -90,7 +91,7 @@ async fn a_connection_is_shown_with_all_its_fields() {
         "security_name": "app1", "username": "user1", "peer_address": own, "peer_address_source": "socket",
         "peer_forwarded_for": null, "peer_forwarded_for_fqdn": "(Unknown)",
         "local_address": server.address().to_string(), "server_name": "node-7", "server_proc_pid": server.pid(),
-        "pings_missed": 0, "in_flight": 0, "outgoing_queue_bytes": 0, "is_internal": false,
+        "pings_missed": 0, "in_flight": 0, "outgoing_queue_bytes": 0, "subscriptions": [], "is_internal": false,
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&shown[key], value, "{key}: {shown}");

@@ -257,7 +257,7 @@ async fn expirations_and_counts_follow_the_release() {
         milliseconds: true,
         first_count_zero: true,
         default_expiry: Some(Duration::from_secs(100)),
-        unsubscribe_on_close: None,
+        ..Options::default()
     };
     let world = World::with(options).await;
     let me = Origin::internal();
@@ -318,4 +318,19 @@ async fn services_are_published_to_by_name_from_inside_or_by_their_full_topic() 
     assert!(world.call(&rest("service.rest"), PUBLISH, named).await.is_ok());
     let unknown = json!({"topic_name": "no.such.service", "data": "x"});
     assert_eq!(world.call(&Origin::internal(), PUBLISH, unknown).await.unwrap_err().0, 404);
+}
+
+#[tokio::test]
+async fn repeats_are_refused_where_clients_of_3_0_expect_it() {
+    let world = World::with(Options { refuses_repeats: true, ..Options::default() }).await;
+    let rest = rest("crm.rest");
+    let first = world.call(&rest, SUBSCRIBE, json!({"topic_name": "/shared"})).await.unwrap();
+    let again = world.call(&rest, SUBSCRIBE, json!({"topic_name": "/shared"})).await;
+    let text = "Subscription to topic `/shared` already exists".to_owned();
+    assert_eq!(again, Err((400, text)));
+    let end = json!({"sub_key": first["sub_key"]});
+    let unsubscribe = "zato.pubsub.pubapi.unsubscribe";
+    assert_eq!(world.call(&rest, unsubscribe, end.clone()).await, Ok(json!({})));
+    let again = world.call(&rest, unsubscribe, end).await;
+    assert_eq!(again.map_err(|(status, _)| status), Err(403));
 }

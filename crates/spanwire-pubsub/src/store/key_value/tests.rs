@@ -33,7 +33,7 @@ fn every_database_keeps_the_contract() {
 
 fn message(text: &str) -> StoredMessage {
     let publication = Publication::from_value(text).unwrap();
-    let now = spanwire_protocol::Timestamp::from_microseconds(1);
+    let now = Timestamp::from_microseconds(1);
     let message = publication.into_message(&"/t".into(), "p".into(), "pub=/*".into(), now).unwrap();
     let header = Header {
         priority: 5,
@@ -56,7 +56,7 @@ fn what_was_forced_is_there_after_a_restart_and_long_messages_are_read_without_t
     let dir = tempfile::tempdir().unwrap();
     for engine in [EngineKind::Sled, EngineKind::Redb] {
         let (short, long) = (message("short"), message(&"long".repeat(5_000)));
-        let topic = super::super::TopicRecord { name: "/t".to_owned(), epoch: 7, floor: 0 };
+        let topic = TopicRecord { name: "/t".to_owned(), epoch: 7, floor: 0 };
         let store = open(&dir, engine.name(), engine);
         let changes = vec![
             Change::PutTopic(TopicId(1), topic),

@@ -7,117 +7,40 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spanwire_protocol::Timestamp;
-use tokio::sync::Notify;
 
 use super::super::{
     Draft, Failure, HolderId, MemoryGauge, Outcome, QueueFilter, Restored, Start, Topic,
 };
+use super::ops::ops;
 use super::{At, Came, Model, Now, SECOND, Wish, Wishes};
 use crate::error::PubSubError;
 use crate::id::{EndpointId, Position, SubKey, SubscriptionId, TopicId};
 use crate::message::{EncodedMessage, Publication};
-use crate::settings::{ActiveStatus, Delivery, EndpointKind, SubscriptionSettings, TopicSettings};
+use crate::settings::{Delivery, EndpointKind, SubscriptionSettings, TopicSettings};
 use crate::store::memory::State;
 use crate::store::{Change, GapCause, Record, SubscriptionRecord, TopicRecord};
 
 const TOPIC: TopicId = TopicId(1);
 
-#[derive(Clone, Debug)]
-enum Op {
-    Publish(Vec<(u8, Option<i64>, Option<bool>, Option<u8>, Option<u8>, Option<i64>)>),
-    Subscribe(u8, u64, (bool, u8, u32, bool, bool)),
-    Unsubscribe(u8),
-    Attach(u8),
-    Detach(u8),
-    Take { who: u8, limit: usize, lease: Option<i64>, hands_over: bool },
-    Acknowledge(u8, u16),
-    AcknowledgeUpTo(u8, u64),
-    Fail(u8, u16, u8),
-    GiveBack(u8, u16),
-    Postpone(u8, u16),
-    Time(i64, i64),
-    Delete(Option<u8>, u64),
-    Edit(u64, u8),
-    Requeue(u8),
-    ClearQueue(u8),
-    ClearTopic,
-    Limits(usize, usize),
-    Status(u8, u8),
-    Gaps(u8, bool),
-    Commit,
-    Restart,
-    Stop,
-    Crash(usize),
-}
-
-fn status(number: u8) -> ActiveStatus {
-    match number % 8 {
-        0 => ActiveStatus::PubOnly,
-        1 => ActiveStatus::SubOnly,
-        2 => ActiveStatus::Disabled,
-        _ => ActiveStatus::PubSub,
-    }
-}
-
-fn ops() -> impl Strategy<Value = Op> {
-    let message = (
-        prop_oneof![3 => Just(5_u8), 1 => 1..10_u8],
-        prop::option::weighted(0.15, 990..1_030_i64),
-        prop::option::of(any::<bool>()),
-        prop::option::weighted(0.2, any::<u8>()),
-        prop::option::weighted(0.15, 0..4_u8),
-        prop::option::weighted(0.2, 1..40_i64),
-    );
-    let wishes = (any::<bool>(), any::<u8>(), 1..4_u32, any::<bool>(), any::<bool>());
-    let who = 0..4_u8;
-    prop_oneof![
-        12 => prop::collection::vec(message, 1..5).prop_map(Op::Publish),
-        5 => (0..4_u8, 0..30_u64, wishes).prop_map(|(how, at, it)| Op::Subscribe(how, at, it)),
-        1 => who.clone().prop_map(Op::Unsubscribe),
-        3 => who.clone().prop_map(Op::Attach),
-        2 => who.clone().prop_map(Op::Detach),
-        14 => (who.clone(), 0..5_usize, prop::option::of(1..20_i64), prop::bool::weighted(0.9))
-            .prop_map(|(who, limit, lease, hands_over)| Op::Take { who, limit, lease, hands_over }),
-        8 => (who.clone(), any::<u16>()).prop_map(|(who, which)| Op::Acknowledge(who, which)),
-        1 => (who.clone(), 0..40_u64).prop_map(|(who, to)| Op::AcknowledgeUpTo(who, to)),
-        5 => (who.clone(), any::<u16>(), 0..3_u8).prop_map(|(who, it, how)| Op::Fail(who, it, how)),
-        2 => (who.clone(), any::<u16>()).prop_map(|(who, which)| Op::GiveBack(who, which)),
-        1 => (who.clone(), any::<u16>()).prop_map(|(who, which)| Op::Postpone(who, which)),
-        5 => (0..15_i64, -5..15_i64).prop_map(|(mono, wall)| Op::Time(mono, wall)),
-        2 => (prop::option::of(who.clone()), 0..40_u64).prop_map(|(who, at)| Op::Delete(who, at)),
-        2 => (0..40_u64, 1..10_u8).prop_map(|(at, priority)| Op::Edit(at, priority)),
-        2 => who.clone().prop_map(Op::Requeue),
-        1 => who.clone().prop_map(Op::ClearQueue),
-        1 => Just(Op::ClearTopic),
-        1 => (3..20_usize, 2..10_usize).prop_map(|(gd, others)| Op::Limits(gd, others)),
-        1 => (who.clone(), any::<u8>()).prop_map(|(who, status)| Op::Status(who, status)),
-        3 => (who, any::<bool>()).prop_map(|(who, told)| Op::Gaps(who, told)),
-        5 => Just(Op::Commit),
-        1 => Just(Op::Restart),
-        1 => Just(Op::Stop),
-        2 => (0..8_usize).prop_map(Op::Crash),
-    ]
-}
-
-struct World {
-    topic: Topic,
-    model: Model,
-    memory: MemoryGauge,
-    state: State,
+pub(super) struct World {
+    pub(super) topic: Topic,
+    pub(super) model: Model,
+    pub(super) memory: MemoryGauge,
+    pub(super) state: State,
     /// What a crash may come back to: the last forced batch, and lazy ones behind it.
-    history: Vec<(State, Model)>,
-    now: Now,
-    next_id: u64,
-    next_holder: u64,
-    held_by: BTreeMap<u64, HolderId>,
+    pub(super) history: Vec<(State, Model)>,
+    pub(super) now: Now,
+    pub(super) next_id: u64,
+    pub(super) next_holder: u64,
+    pub(super) held_by: BTreeMap<u64, HolderId>,
     /// The last attempt at which a message was handed over.
-    seen: BTreeMap<(u64, u64), u32>,
+    pub(super) seen: BTreeMap<(u64, u64), u32>,
     /// Offsets whose loss at a restart was told.
-    told_lost: BTreeMap<u64, BTreeSet<u64>>,
+    pub(super) told_lost: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let record = TopicRecord { name: "/t".to_owned(), epoch: 7, floor: 0 };
         let memory = MemoryGauge::default();
         let (settings, gauge) = (TopicSettings::default(), Arc::clone(&memory));
@@ -140,30 +63,37 @@ impl World {
         world
     }
 
-    fn limit(&mut self, gd: usize, others: usize) {
+    pub(super) fn limit(&mut self, gd: usize, others: usize) {
         (self.model.max_gd, self.model.max_non_gd) = (gd, others);
         self.topic.settings.max_depth_gd = gd;
         self.topic.settings.max_depth_non_gd = others;
     }
 
-    fn who(&self, number: u8) -> Option<u64> {
+    pub(super) fn who(&self, number: u8) -> Option<u64> {
         let count = self.model.queues.len();
         (count > 0).then(|| *self.model.queues.keys().nth(usize::from(number) % count).unwrap())
     }
 
-    fn commit(&mut self, changes: Vec<Change>) {
+    /// Mostly a message that is there.
+    pub(super) fn which(&self, number: u64) -> u64 {
+        let live: Vec<u64> = self.model.log.keys().copied().collect();
+        let index = usize::try_from(number).unwrap() % (live.len() + 1);
+        live.get(index).copied().unwrap_or(number)
+    }
+
+    pub(super) fn commit(&mut self, changes: Vec<Change>) {
         let lazy = self.topic.take_changes();
         lazy.into_iter().chain(changes).for_each(|change| self.state.apply(change));
     }
 
-    fn committed(&mut self, forced: bool) {
+    pub(super) fn committed(&mut self, forced: bool) {
         if forced {
             self.history.clear();
         }
         self.history.push((self.state.clone(), self.model.clone()));
     }
 
-    fn publish(&mut self, wishes: &[Wish]) {
+    pub(super) fn publish(&mut self, wishes: &[Wish]) {
         let draft = |wish: &Wish| {
             let mut publication = Publication::from_value("x").unwrap();
             publication.priority = Some(i64::from(wish.priority));
@@ -205,7 +135,7 @@ impl World {
         }
     }
 
-    fn record(&self, wishes: Wishes) -> SubscriptionRecord {
+    pub(super) fn record(&self, wishes: Wishes) -> SubscriptionRecord {
         let delivery = if wishes.websocket { Delivery::WebSocket } else { Delivery::Pull };
         SubscriptionRecord {
             topic: TOPIC,
@@ -234,7 +164,7 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, how: u8, at: u64, wishes: Wishes) {
+    pub(super) fn subscribe(&mut self, how: u8, at: u64, wishes: Wishes) {
         let next = self.model.next;
         let (start, from) = match how {
             0 | 1 => (Start::New, next),
@@ -254,7 +184,7 @@ impl World {
         self.next_id += 1;
     }
 
-    fn mark_in_use(&mut self, id: u64) {
+    pub(super) fn mark_in_use(&mut self, id: u64) {
         if std::mem::replace(&mut self.model.queues.get_mut(&id).unwrap().in_use, true) {
             return;
         }
@@ -266,7 +196,7 @@ impl World {
         self.committed(true);
     }
 
-    fn take(&mut self, id: u64, limit: usize, lease: Option<i64>, hands_over: bool) {
+    pub(super) fn take(&mut self, id: u64, limit: usize, lease: Option<i64>, hands_over: bool) {
         self.mark_in_use(id);
         let lease = lease.map(|seconds| seconds * SECOND);
         let span = lease.map(|it| Duration::from_micros(it.unsigned_abs()));
@@ -290,7 +220,7 @@ impl World {
     }
 
     /// Some of what somebody has taken.
-    fn some_taken(&self, id: u64, which: u16) -> Vec<(u64, u32)> {
+    pub(super) fn some_taken(&self, id: u64, which: u16) -> Vec<(u64, u32)> {
         let items = self.model.queues[&id].items.iter();
         let taken = items.filter_map(|item| match item.at {
             At::Taken { attempt, .. } => Some((item.offset, attempt)),
@@ -300,7 +230,7 @@ impl World {
         taken.enumerate().filter(is_meant).map(|(_, it)| it).collect()
     }
 
-    fn fail(&mut self, id: u64, which: u16, how: u8) {
+    pub(super) fn fail(&mut self, id: u64, which: u16, how: u8) {
         let taken = self.some_taken(id, which);
         let (failure, least) = match how {
             0 => (Failure::Network, 10),
@@ -314,7 +244,7 @@ impl World {
         for (offset, attempt) in &taken {
             let index = queue.items.iter().position(|item| item.offset == *offset).unwrap();
             queue.items[index].failed += 1;
-            if how == 2 || queue.items[index].failed >= queue.wishes.max_attempts {
+            if how == 2 || queue.items[index].counted() >= queue.wishes.max_attempts {
                 dead.push(index);
                 continue;
             }
@@ -335,7 +265,7 @@ impl World {
         dead.into_iter().for_each(|index| queue.put_aside(index));
     }
 
-    fn release(&mut self, id: u64) {
+    pub(super) fn release(&mut self, id: u64) {
         let queue = self.model.queues.get_mut(&id).unwrap();
         for item in &mut queue.items {
             if matches!(item.at, At::Taken { until: None, .. }) {
@@ -345,7 +275,7 @@ impl World {
         }
     }
 
-    fn tell_gaps(&mut self, id: u64, told: bool) {
+    pub(super) fn tell_gaps(&mut self, id: u64, told: bool) {
         let gaps = self.topic.show_gaps(SubscriptionId(id));
         assert_eq!(self.topic.show_gaps(SubscriptionId(id)), [], "they are shown once");
         let starts: Vec<u64> = gaps.iter().map(|(from, _)| *from).collect();
@@ -361,7 +291,7 @@ impl World {
         self.model.queues.get_mut(&id).unwrap().gaps.clear();
     }
 
-    fn restart(&mut self, is_clean: bool) {
+    pub(super) fn restart(&mut self, is_clean: bool) {
         let mut restored: Option<Restored> = None;
         let mut next = 1;
         let gauge = MemoryGauge::default();
@@ -419,228 +349,6 @@ impl World {
         self.history.clear();
         self.commit(Vec::new());
         self.committed(true);
-    }
-
-    fn run(&mut self, op: Op) {
-        match op {
-            Op::Publish(messages) => {
-                let wish = |(priority, ext, gd, to, own, expiry): (
-                    u8,
-                    Option<i64>,
-                    Option<bool>,
-                    Option<u8>,
-                    Option<u8>,
-                    Option<i64>,
-                )| {
-                    let ids = self.model.queues.keys().copied();
-                    let is_meant = |(at, _): &(usize, u64), mask: u8| mask >> (at % 8) & 1 == 1;
-                    let to = to.map(|mask| {
-                        let chosen = ids.enumerate().filter(|it| is_meant(it, mask));
-                        chosen.map(|(_, id)| id).collect()
-                    });
-                    let expires_at = expiry.map(|seconds| self.now.wall + seconds * SECOND);
-                    Wish { priority, ext: ext.map(|it| it * SECOND), gd, to, own, expires_at }
-                };
-                let wishes: Vec<Wish> = messages.into_iter().map(wish).collect();
-                self.publish(&wishes);
-            }
-            Op::Subscribe(how, at, (websocket, number, max_attempts, blocks, positions)) => {
-                if self.model.queues.len() < 4 {
-                    let status = status(number);
-                    let wishes = Wishes { websocket, status, max_attempts, blocks, positions };
-                    self.subscribe(how, at, wishes);
-                }
-            }
-            Op::Time(monotonic, wall) => {
-                self.now.monotonic += monotonic * SECOND;
-                self.now.wall += wall * SECOND;
-                self.topic.tick(self.now);
-                self.model.expire(self.now);
-                let ids: Vec<u64> = self.model.queues.keys().copied().collect();
-                ids.into_iter().for_each(|id| self.model.end_waits(id, self.now));
-                let wall = self.now.wall;
-                self.model.own_ids.retain(|_, (_, at)| *at + 120 * SECOND > wall);
-            }
-            Op::Delete(None, offset) => {
-                let is_there = self.model.log.contains_key(&offset);
-                assert_eq!(self.topic.delete(None, offset), is_there);
-                self.model.drop_message(offset, GapCause::Deleted);
-            }
-            Op::Edit(offset, priority) => self.edit(offset, priority),
-            Op::ClearTopic => {
-                assert_eq!(self.topic.clear(), self.model.log.len());
-                let all: Vec<u64> = self.model.log.keys().copied().collect();
-                all.into_iter().for_each(|it| self.model.drop_message(it, GapCause::Deleted));
-                for queue in self.model.queues.values_mut() {
-                    (queue.paused_until, queue.isolate) = (None, 0);
-                }
-                self.commit(Vec::new());
-                self.committed(true);
-            }
-            Op::Limits(gd, others) => self.limit(gd, others),
-            Op::Commit => {
-                self.commit(Vec::new());
-                self.committed(false);
-            }
-            Op::Restart => {
-                self.commit(Vec::new());
-                self.restart(false);
-            }
-            Op::Stop => {
-                self.topic.stop(self.now);
-                assert_eq!(self.topic.take(SubscriptionId(1), 9, 9, None, self.now).len(), 0);
-                self.model.expire(self.now);
-                self.model.end_waits(1, self.now);
-                self.commit(Vec::new());
-                self.restart(true);
-            }
-            Op::Crash(cut) => {
-                let (state, model) = self.history[cut.min(self.history.len() - 1)].clone();
-                (self.state, self.model) = (state, model);
-                self.told_lost.clear();
-                self.restart(false);
-            }
-            Op::Unsubscribe(who)
-            | Op::Attach(who)
-            | Op::Detach(who)
-            | Op::Take { who, .. }
-            | Op::Acknowledge(who, _)
-            | Op::AcknowledgeUpTo(who, _)
-            | Op::Fail(who, ..)
-            | Op::GiveBack(who, _)
-            | Op::Postpone(who, _)
-            | Op::Delete(Some(who), _)
-            | Op::Requeue(who)
-            | Op::ClearQueue(who)
-            | Op::Status(who, _)
-            | Op::Gaps(who, _) => {
-                if let Some(id) = self.who(who) {
-                    self.run_on(id, op);
-                }
-            }
-        }
-    }
-
-    fn edit(&mut self, offset: u64, priority: u8) {
-        let Some(held) = self.model.log.get_mut(&offset) else { return };
-        held.key.lane = 9 - priority;
-        let mut publication = Publication::from_value("y").unwrap();
-        publication.priority = Some(i64::from(priority));
-        let now = Timestamp::from_microseconds(self.now.wall);
-        let edited = publication.into_message(&"/t".into(), "p".into(), "pub=/t".into(), now);
-        let mut edited = edited.unwrap();
-        edited.expires_at = held.expires_at.map(Timestamp::from_microseconds);
-        if held.own_time {
-            edited.ext_pub_time = Some(Timestamp::from_microseconds(held.key.order));
-        }
-        let (header, changes) = self.topic.replacement(offset, &edited).unwrap();
-        let forced = !changes.is_empty();
-        self.commit(changes);
-        assert!(self.topic.replace(offset, &header, Arc::new(edited)));
-        self.committed(forced);
-    }
-
-    fn run_on(&mut self, id: u64, op: Op) {
-        let key = SubscriptionId(id);
-        match op {
-            Op::Unsubscribe(_) => {
-                let changes = self.topic.removal(key);
-                self.commit(changes);
-                self.topic.remove(key);
-                self.model.queues.remove(&id);
-                self.model.sweep();
-                self.committed(true);
-            }
-            Op::Attach(_) => {
-                self.mark_in_use(id);
-                let holder = HolderId(self.next_holder);
-                self.next_holder += 1;
-                self.topic.attach(key, holder, Arc::new(Notify::new()));
-                self.held_by.insert(id, holder);
-                self.release(id);
-                self.model.queues.get_mut(&id).unwrap().is_held = true;
-            }
-            Op::Detach(_) => {
-                let holder = self.held_by.remove(&id);
-                let is_held = self.model.queues[&id].is_held;
-                let detached = holder.is_some_and(|it| self.topic.detach(key, it, self.now.wall));
-                assert_eq!(detached, is_held);
-                if is_held {
-                    self.release(id);
-                    self.model.queues.get_mut(&id).unwrap().is_held = false;
-                }
-            }
-            Op::Take { limit, lease, hands_over, .. } => self.take(id, limit, lease, hands_over),
-            Op::Acknowledge(_, which) => {
-                let taken: Vec<u64> =
-                    self.some_taken(id, which).into_iter().map(|it| it.0).collect();
-                let done = self.topic.acknowledge(key, &taken);
-                assert_eq!(done, self.model.acknowledge(id, &taken));
-                assert_eq!(self.topic.acknowledge(key, &taken), 0, "once is enough");
-            }
-            Op::AcknowledgeUpTo(_, offset) => {
-                let done = self.topic.acknowledge_up_to(key, offset);
-                assert_eq!(done, self.model.acknowledge_up_to(id, offset));
-            }
-            Op::Fail(_, which, how) => self.fail(id, which, how),
-            Op::GiveBack(_, which) => {
-                let taken = self.some_taken(id, which);
-                self.topic.give_back(key, &taken);
-                // Nobody saw them: the attempt does not count.
-                for (offset, attempt) in taken {
-                    let queue = self.model.queues.get_mut(&id).unwrap();
-                    let item = queue.items.iter_mut().find(|it| it.offset == offset).unwrap();
-                    item.at = At::Ready;
-                    self.seen.insert((id, offset), attempt - 1);
-                }
-            }
-            Op::Postpone(_, which) => {
-                for (offset, attempt) in self.some_taken(id, which) {
-                    let wait = Duration::from_secs(1);
-                    self.topic.postpone(key, (offset, attempt), wait, self.now);
-                    let queue = self.model.queues.get_mut(&id).unwrap();
-                    let item = queue.items.iter_mut().find(|it| it.offset == offset).unwrap();
-                    item.at = At::Delayed(self.now.monotonic + SECOND);
-                    self.seen.insert((id, offset), attempt - 1);
-                }
-            }
-            Op::Delete(_, offset) => {
-                let queue = self.model.queues.get_mut(&id).unwrap();
-                let is_there = queue.items.iter().any(|it| it.offset == offset);
-                assert_eq!(self.topic.delete(Some(key), offset), is_there);
-                queue.drop_item(offset, GapCause::Deleted);
-                self.model.sweep();
-            }
-            Op::Requeue(_) => {
-                let dead = self.model.queues[&id].in_state(|at| *at == At::Dead);
-                for offset in dead {
-                    assert!(self.topic.requeue(key, offset));
-                    let queue = self.model.queues.get_mut(&id).unwrap();
-                    let item = queue.items.iter_mut().find(|it| it.offset == offset).unwrap();
-                    (item.failed, item.at) = (0, At::Ready);
-                    queue.gaps.retain(|at, cause| *at != offset || *cause != GapCause::Dead);
-                    self.seen.remove(&(id, offset));
-                }
-            }
-            Op::ClearQueue(_) => {
-                let queue = self.model.queues.get_mut(&id).unwrap();
-                let all = queue.in_state(|_| true);
-                assert_eq!(self.topic.clear_queue(key), all.len());
-                all.into_iter().for_each(|it| queue.drop_item(it, GapCause::Deleted));
-                self.model.sweep();
-            }
-            Op::Status(_, number) => {
-                let mut record = self.topic.subscription(key).unwrap().record.clone();
-                record.settings.active_status = status(number);
-                let settings = record.settings.clone();
-                self.commit(vec![Change::PutSubscription(key, Box::new(record))]);
-                self.topic.touch(key).unwrap().record.settings = settings;
-                self.model.queues.get_mut(&id).unwrap().wishes.status = status(number);
-                self.committed(true);
-            }
-            Op::Gaps(_, told) => self.tell_gaps(id, told),
-            other => panic!("{other:?} is not about one subscription"),
-        }
     }
 
     /// Whatever can be seen is what the model says.
