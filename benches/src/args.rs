@@ -1,5 +1,7 @@
 //! Arguments of the load tool.
 
+pub(crate) mod pubsub;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,12 +26,12 @@ pub(crate) struct Common {
     /// Where `spanwire-server` is [default: the folder of this program].
     #[arg(long, env = "SPANWIRE_BIN_DIR", value_name = "DIR", global = true)]
     bin_dir: Option<PathBuf>,
-    /// How long each measurement of one point takes.
-    #[arg(long, default_value_t = 3.0, value_parser = positive, global = true)]
-    seconds: f64,
-    /// How often each of the two servers has its turn; medians are reported.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99), global = true)]
-    pub(crate) rounds: u32,
+    /// How long each measurement of one point takes [default: 3; 1.5 with messages].
+    #[arg(long, value_parser = positive, global = true)]
+    seconds: Option<f64>,
+    /// How often each of the servers has its turn; medians are reported [default: 3; 1 with messages].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99), global = true)]
+    rounds: Option<u32>,
     /// How many cores others may keep busy before a pair of turns is repeated.
     #[arg(long, value_name = "CORES", default_value_t = 0.15, global = true)]
     pub(crate) max_foreign: f64,
@@ -52,7 +54,21 @@ pub(crate) struct Common {
 
 impl Common {
     pub(crate) fn time(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds)
+        Duration::from_secs_f64(self.seconds.unwrap_or(3.0))
+    }
+
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(3)
+    }
+
+    /// The publish/subscribe scenarios have many points and many servers: each has less time.
+    pub(crate) fn short_time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds.unwrap_or(1.5))
+    }
+
+    /// As `rounds`, of the publish/subscribe scenarios.
+    pub(crate) fn turns(&self) -> u32 {
+        self.rounds.unwrap_or(1)
     }
 
     /// The program that is measured.
@@ -91,6 +107,22 @@ pub(crate) enum Command {
     Idle(Idle),
     /// Starting with many managed objects, changing one among them, and what others notice of changes.
     Config(Config),
+    /// Guaranteed publishing, beside other servers and the bare disk.
+    Durable(pubsub::Durable),
+    /// One publisher, many subscribers.
+    Fanout(pubsub::Fanout),
+    /// A start with many stored messages, and their delivery to one subscriber.
+    Replay(pubsub::Stored),
+    /// A start with many stored messages.
+    Restart(pubsub::Stored),
+    /// Topics with subscriptions in which nothing happens.
+    IdleTopics(pubsub::IdleTopics),
+    /// What subscribers notice of others that stop reading.
+    Stalled(pubsub::Stalled),
+    /// Clients that come back to what they have missed.
+    Resume(pubsub::Resume),
+    /// All publish/subscribe scenarios as they are by default.
+    Pubsub,
     /// The server to compare with; says its address on stdout and ends with its stdin.
     #[command(hide = true)]
     BareEcho(BareEcho),
@@ -195,6 +227,12 @@ impl Transport {
     pub(crate) fn chosen(one: Option<Self>) -> Vec<Self> {
         one.map_or(vec![Self::Plain, Self::Tls], |one| vec![one])
     }
+}
+
+/// What a scenario takes when no argument is given.
+pub(crate) fn by_default<A: clap::Args>() -> Result<A> {
+    let command = A::augment_args(clap::Command::new("default").no_binary_name(true));
+    Ok(A::from_arg_matches(&command.try_get_matches_from([""; 0])?)?)
 }
 
 fn positive(text: &str) -> Result<f64, String> {

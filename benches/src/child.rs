@@ -12,13 +12,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::Result;
+use crate::args::pubsub::Store;
 use crate::args::{Common, Transport};
 use crate::client::{HOST, PASSWORD, PATH, Target, USERNAME};
+use crate::machine::Measured;
 
 /// A running server.
 pub(crate) struct Child {
@@ -62,6 +66,39 @@ impl Child {
         let (process, listening) = launch(common, folder.path()).await?;
         let target = Target { address: listening.main, tls: None, bare_token: None };
         Ok(Self { process, target, admin: Some(listening.admin), folder })
+    }
+
+    /// Starts the real server with topics, and a channel on which everything about messages can be called.
+    pub(crate) async fn with_messages(
+        common: &Common,
+        store: Store,
+        topics: &[String],
+    ) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        fs::create_dir(&data)?;
+        fs::write(data.join("spanwire.toml"), format!("[pubsub]\nstore = '{}'\n", store.name()))?;
+        fs::write(folder.path().join(OBJECTS), message_objects(topics))?;
+        let (process, listening) = launch(common, folder.path()).await?;
+        let target = Target { address: listening.main, tls: None, bare_token: None };
+        Ok(Self { process, target, admin: Some(listening.admin), folder })
+    }
+
+    /// As [`restart`](Self::restart), until the server says itself that it is ready.
+    pub(crate) async fn restart_until_ready(&mut self, common: &Common) -> Result<Duration> {
+        let begun = Instant::now();
+        self.restart(common).await?;
+        while begun.elapsed() < START {
+            let mut stream = TcpStream::connect(self.target.address).await?;
+            stream.write_all(READY).await?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await?;
+            if answer.starts_with(b"HTTP/1.1 200 ") {
+                return Ok(begun.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err("the server does not become ready".into())
     }
 
     /// Ends the real server and starts it again on what it has stored; tells how long it took to be ready.
@@ -118,17 +155,18 @@ impl Child {
         })
     }
 
-    /// The processor time of all its threads so far, to a clock tick (10 ms).
-    pub(crate) fn cpu(&self) -> Result<Duration> {
-        cpu_of(&self.process.0.id().to_string())
-    }
-
     /// Resident memory, in KiB.
     pub(crate) fn resident_kib(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_ascii_whitespace().next());
         Ok(kib.ok_or("no VmRSS: the server is gone")?.parse()?)
+    }
+}
+
+impl Measured for Child {
+    fn cpu(&self) -> Result<Duration> {
+        cpu_of(&self.process.0.id().to_string())
     }
 }
 
@@ -151,7 +189,7 @@ pub(crate) fn ticks(ticks: u64) -> Duration {
 const UTIME_AFTER_NAME: usize = 11;
 
 /// How long a server may take until it is ready.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(120);
 
 /// Pings would wake idle connections: they are put off beyond the longest scenario.
 fn objects_file() -> String {
@@ -161,6 +199,29 @@ fn objects_file() -> String {
          data_format: json, new_token_wait_time: 30, ping_interval: 900}}]\n"
     )
 }
+
+/// Topics as deep as they may be, and an endpoint that may do everything with them.
+fn message_objects(topics: &[String]) -> String {
+    let mut text = format!(
+        "security: [{{name: bench, type: basic_auth, username: {USERNAME}, password: '{PASSWORD}'}}]\n\
+         wsx_gateway: [{{name: bench.gateway, services_allowed: ['zato.pubsub.pubapi.*', \
+         zato.pubsub.publish.publish, zato.pubsub.resume-wsx-subscription, \
+         zato.pubsub.subscription.create-wsx-subscription, spanwire.pubsub.acknowledge]}}]\n\
+         web_socket: [{{name: bench, address: {PATH}, service: bench.gateway, sec_def: bench, \
+         data_format: json, new_token_wait_time: 30, ping_interval: 900}}]\n\
+         pubsub_endpoint: [{{name: bench, endpoint_type: wsx, role: pub-sub, ws_channel_name: bench, \
+         topic_patterns: \"pub=/bench/**\\nsub=/bench/**\"}}]\n\
+         pubsub_topic:\n"
+    );
+    for topic in topics {
+        text.push_str("  - {name: ");
+        text.push_str(topic);
+        text.push_str(", max_depth_gd: 1000000000, max_depth_non_gd: 1000000000}\n");
+    }
+    text
+}
+
+const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// What is imported at the first start, in the folder of the child.
 const OBJECTS: &str = "objects.yaml";

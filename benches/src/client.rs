@@ -43,14 +43,27 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, upgrades and logs in.
     pub(crate) async fn open(target: &Target) -> Result<Self> {
-        match tokio::time::timeout(PATIENCE, Self::try_open(target)).await {
+        Self::open_as(target, None).await
+    }
+
+    /// Connects, upgrades with a subprotocol, and logs in.
+    pub(crate) async fn open_as(target: &Target, subprotocol: Option<&str>) -> Result<Self> {
+        let connect = async {
+            let tcp = TcpStream::connect(target.address).await?;
+            Self::log_in(target, tcp, subprotocol).await
+        };
+        match tokio::time::timeout(PATIENCE, connect).await {
             Ok(opened) => opened,
             Err(_) => Err("a handshake or a login hangs".into()),
         }
     }
 
-    async fn try_open(target: &Target) -> Result<Self> {
-        let tcp = TcpStream::connect(target.address).await?;
+    /// Upgrades and logs in on an open connection.
+    pub(crate) async fn log_in(
+        target: &Target,
+        tcp: TcpStream,
+        subprotocol: Option<&str>,
+    ) -> Result<Self> {
         tcp.set_nodelay(true)?;
         let mut stream = match &target.tls {
             None => Stream::Plain(tcp),
@@ -59,7 +72,7 @@ impl Client {
                 Stream::Tls(Box::new(tls.connect(name, tcp).await?))
             }
         };
-        upgrade(&mut stream).await?;
+        upgrade(&mut stream, subprotocol).await?;
         let login = ClientMessage::create_session(Codec::Json, "login", USERNAME, PASSWORD)
             .at(Timestamp::from_microseconds(SENT_AT))
             .with_client("bench", "bench")
@@ -114,10 +127,12 @@ pub(crate) const HOST: &str = "localhost";
 /// Any time will do: the server reads it as text.
 const SENT_AT: i64 = 1_709_547_630_125_001;
 
-async fn upgrade(stream: &mut Stream) -> Result<()> {
+async fn upgrade(stream: &mut Stream, subprotocol: Option<&str>) -> Result<()> {
+    let subprotocol = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
+    let subprotocol = subprotocol.unwrap_or_default();
     let request = format!(
         "GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{subprotocol}\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;

@@ -23,7 +23,7 @@ pub(crate) async fn measure(common: &Common, how: &Config) -> Result<()> {
     raise_descriptor_limit();
     let mut child = Child::with_objects(common, &objects(how.objects)).await?;
     let mut starts = Vec::new();
-    for _ in 0..common.rounds {
+    for _ in 0..common.rounds() {
         starts.push(child.restart(common).await?);
     }
     println!("start with {} objects: {} (goal: below 2 s)", how.objects, spread(&mut starts));
@@ -40,7 +40,7 @@ pub(crate) async fn measure(common: &Common, how: &Config) -> Result<()> {
     );
 
     let mut ratios = Vec::new();
-    for _ in 0..common.rounds {
+    for _ in 0..common.rounds() {
         let (mut quiet, mut changed) = noticed(&child, common, how, &mut api).await?;
         let (quiet, changed) = (percentile(&mut quiet, 0.99), percentile(&mut changed, 0.99));
         let ratio = changed.as_secs_f64() / quiet.as_secs_f64().max(1e-9);

@@ -31,7 +31,7 @@ pub(crate) async fn measure(common: &Common, how: &Connect) -> Result<Vec<Row>> 
         let token = Client::open(&spanwire.target).await?.token;
         let bare = Child::bare(common, certificate.as_ref(), token.into())?;
         let mut rounds = Vec::new();
-        for _ in 0..common.rounds {
+        for _ in 0..common.rounds() {
             let pair = async || {
                 let spanwire = turn(&spanwire, how.concurrency, common.time()).await?;
                 Ok(Round::new(spanwire, turn(&bare, how.concurrency, common.time()).await?))

@@ -29,7 +29,7 @@ pub(crate) async fn measure(common: &Common, how: &Idle) -> Result<Vec<Row>> {
         eprintln!("idle {transport:?}, {connections} connections");
         let certificate = Certificate::for_transport(transport)?;
         let mut rounds = Vec::new();
-        for _ in 0..common.rounds {
+        for _ in 0..common.rounds() {
             let spanwire = Child::spanwire(common, certificate.as_ref()).await?;
             let token = Client::open(&spanwire.target).await?.token;
             let first = turn(&spanwire, connections).await?;

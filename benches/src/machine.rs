@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::args::Common;
-use crate::child::{Child, cpu_of, ticks};
+use crate::child::{cpu_of, ticks};
 use crate::report::Round;
 
 /// What a server used in a time, and what others used meanwhile.
@@ -21,6 +21,12 @@ pub(crate) struct Usage {
     pub(crate) foreign_cores: f64,
 }
 
+/// Something whose processor time is counted.
+pub(crate) trait Measured {
+    /// The processor time of all its threads so far, to a clock tick (10 ms).
+    fn cpu(&self) -> Result<Duration>;
+}
+
 /// Runs while something is measured.
 pub(crate) struct Watch {
     begun: Instant,
@@ -30,14 +36,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn start(child: &Child) -> Result<Self> {
-        let (server, here, machine) = (child.cpu()?, cpu_of("self")?, machine()?);
+    pub(crate) fn start(server: &impl Measured) -> Result<Self> {
+        let (server, here, machine) = (server.cpu()?, cpu_of("self")?, machine()?);
         Ok(Self { begun: Instant::now(), server, here, machine })
     }
 
-    pub(crate) fn stop(self, child: &Child) -> Result<Usage> {
+    pub(crate) fn stop(self, server: &impl Measured) -> Result<Usage> {
         let took = self.begun.elapsed();
-        let cpu = child.cpu()?.saturating_sub(self.server);
+        let cpu = server.cpu()?.saturating_sub(self.server);
         let here = cpu_of("self")?.saturating_sub(self.here);
         let foreign = machine()?.saturating_sub(self.machine).saturating_sub(cpu + here);
         Ok(Usage { took, cpu, foreign_cores: foreign.as_secs_f64() / took.as_secs_f64() })
@@ -88,7 +94,16 @@ pub(crate) async fn round(
 
 /// Builds of others come and go: it pays to wait a little for their end, but not for ever.
 async fn wait_for_quiet(common: &Common) -> Result<()> {
-    for _ in 0..LOOKS {
+    quiet(common, LOOKS).await
+}
+
+/// The publish/subscribe scenarios have many points: they wait less for each, and tell how disturbed they were.
+pub(crate) async fn wait_a_little(common: &Common) -> Result<()> {
+    quiet(common, FEW_LOOKS).await
+}
+
+async fn quiet(common: &Common, looks: u32) -> Result<()> {
+    for _ in 0..looks {
         let (busy, begun) = (machine()?, Instant::now());
         tokio::time::sleep(LOOK).await;
         let busy = machine()?.saturating_sub(busy);
@@ -101,3 +116,4 @@ async fn wait_for_quiet(common: &Common) -> Result<()> {
 
 const LOOK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 30;
+const FEW_LOOKS: u32 = 4;

@@ -11,12 +11,23 @@ mod child;
 mod client;
 mod config;
 mod connect;
+mod disk;
+mod durable;
+mod fanout;
 mod frames;
 mod idle;
+mod idle_topics;
 mod latency;
+mod load;
 mod machine;
+mod peer;
 mod report;
+mod resume;
 mod rpc;
+mod server;
+mod stalled;
+mod stored;
+mod table;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -78,5 +89,29 @@ async fn measure(common: &Common, command: &Command) -> Result<Vec<Row>> {
         Command::Idle(how) => idle::measure(common, how).await,
         Command::Config(how) => config::measure(common, how).await.map(|()| Vec::new()),
         Command::BareEcho(_) => Ok(Vec::new()),
+        messages => measure_messages(common, messages).await.map(|()| Vec::new()),
     }
+}
+
+/// The publish/subscribe scenarios show their figures themselves, each as soon as it has them.
+async fn measure_messages(common: &Common, command: &Command) -> Result<()> {
+    match command {
+        Command::Durable(how) => durable::measure(common, how, true).await,
+        Command::Fanout(how) => fanout::measure(common, how, true).await,
+        Command::Replay(how) => stored::measure(common, how, true, true).await,
+        Command::Restart(how) => stored::measure(common, how, false, true).await,
+        Command::IdleTopics(how) => idle_topics::measure(common, how, true).await,
+        Command::Stalled(how) => stalled::measure(common, how, true).await,
+        Command::Resume(how) => resume::measure(common, how, true).await,
+        _ => all_by_default(common).await,
+    }
+}
+
+async fn all_by_default(common: &Common) -> Result<()> {
+    durable::measure(common, &args::by_default()?, true).await?;
+    fanout::measure(common, &args::by_default()?, false).await?;
+    stored::measure(common, &args::by_default()?, true, false).await?;
+    idle_topics::measure(common, &args::by_default()?, false).await?;
+    stalled::measure(common, &args::by_default()?, false).await?;
+    resume::measure(common, &args::by_default()?, false).await
 }

@@ -128,8 +128,8 @@ impl Row {
             pipeline: None,
             payload: None,
             seconds: common.time().as_secs_f64(),
-            spanwire: medians(&rounds, |round| &round.spanwire),
-            bare: medians(&rounds, |round| &round.bare),
+            spanwire: medians(&rounds.iter().map(|round| &round.spanwire).collect::<Vec<_>>()),
+            bare: medians(&rounds.iter().map(|round| &round.bare).collect::<Vec<_>>()),
             ratio: median(ratios),
             ratio_range: least.zip(most),
             budget: None,
@@ -252,13 +252,13 @@ fn table(rows: &[Row]) {
     println!("{NOTE}");
 }
 
-fn fixed(value: Option<f64>, digits: usize) -> String {
+pub(crate) fn fixed(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-fn medians(rounds: &[Round], of: fn(&Round) -> &Sample) -> Sample {
+pub(crate) fn medians(samples: &[&Sample]) -> Sample {
     let of = |field: fn(&Sample) -> Option<f64>| {
-        median(rounds.iter().filter_map(|round| field(of(round))).collect())
+        median(samples.iter().filter_map(|sample| field(sample)).collect())
     };
     Sample {
         ops_per_second: of(|s| s.ops_per_second),
@@ -275,7 +275,7 @@ fn medians(rounds: &[Round], of: fn(&Round) -> &Sample) -> Sample {
 }
 
 /// The middle value, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = values.get(values.len() / 2)?;
     let lower = values.get((values.len() - 1) / 2)?;

@@ -63,7 +63,7 @@ pub(crate) async fn measure(common: &Common, points: &Points) -> Result<Vec<Row>
     for point in points.points() {
         eprintln!("rpc {} × {} × {} bytes", point.connections, point.pipeline, point.payload);
         let mut rounds = Vec::new();
-        for _ in 0..common.rounds {
+        for _ in 0..common.rounds() {
             let pair = async || {
                 let spanwire = turn(&spanwire, point, common).await?;
                 Ok(Round::new(spanwire, turn(&bare, point, common).await?))
