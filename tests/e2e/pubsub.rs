@@ -6,6 +6,7 @@
 mod access;
 mod additions;
 mod browser;
+mod faults;
 mod hooks;
 mod kill;
 mod lease;
@@ -14,6 +15,7 @@ mod operator;
 mod push;
 mod rest;
 mod resume;
+mod slow;
 
 use serde_json::{Value, json};
 use spanwire_tests::Server;

@@ -35,7 +35,7 @@ pub(super) fn start(shared: &Arc<Shared>, round: usize, dice: &mut Dice) -> Join
 /// How a publisher publishes.
 enum Way {
     Rest(Http),
-    WebSocket(Option<Socket>),
+    WebSocket(Option<Box<Socket>>),
 }
 
 struct Publisher {
@@ -99,7 +99,7 @@ impl Publisher {
     /// Publishes and records what came of it; `None` where nobody knows.
     async fn publish(&mut self, way: &mut Way, call: &Call) -> Option<()> {
         if let Way::WebSocket(socket @ None) = way {
-            *socket = Socket::open(self.shared.address, false, &self.name).await.ok();
+            *socket = Socket::open(self.shared.address, false, &self.name).await.ok().map(Box::new);
             // It was never asked for.
             socket.as_ref()?;
         }
