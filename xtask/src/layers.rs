@@ -60,7 +60,7 @@ const TABLE: &[(&str, Layer, May)] = &[
     ("spanwire-cli", Layer::Binary, May::Only(&["spanwire-protocol", "spanwire-config"])),
     ("spanwire-gateway", Layer::Binary, May::Only(&["spanwire-runtime"])),
     ("spanwire-tests", Layer::Top, May::Below),
-    ("spanwire-checker", Layer::Top, May::Only(&[])),
+    ("spanwire-checker", Layer::Binary, May::Only(&[])),
     ("spanwire-fuzz-targets", Layer::Top, May::Below),
     ("spanwire-bench", Layer::Top, May::Below),
     ("xtask", Layer::Top, May::Only(&[])),

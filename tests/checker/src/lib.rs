@@ -1,7 +1,7 @@
 //! The offline history checker: decides from what clients saw whether publish/subscribe kept its
 //! promise (invariants I1 to I5 of the reliability programme).
 //!
-//! A harness records with a [`Recorder`], [`History::open`] reads the files, [`check`] decides.
+//! A harness records with a [`Recorder`], [`History::open`] reads the files, [`check()`] decides.
 //! The checker knows nothing of the server: it sees calls as intervals in which something may
 //! have happened, and reports only what no correct server could have shown.
 //!

@@ -78,6 +78,7 @@ impl StoredMessage {
     }
 
     /// The message without itself: what a start needs to read.
+    #[cfg(feature = "store")]
     pub(crate) fn header_alone(&self) -> Vec<u8> {
         let length = self.split().map_or(self.0.len(), |(_, rest)| self.0.len() - rest.len());
         let mut header = self.0.get(..length).unwrap_or_default().to_vec();
@@ -88,6 +89,7 @@ impl StoredMessage {
     }
 
     /// Whether these are the bytes of a header whose message is elsewhere.
+    #[cfg(feature = "store")]
     pub(crate) fn is_header_alone(bytes: &[u8]) -> bool {
         bytes.first() == Some(&HEADER_ALONE)
     }

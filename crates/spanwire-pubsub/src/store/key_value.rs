@@ -2,7 +2,7 @@
 //!
 //! | tree | key | value |
 //! |---|---|---|
-//! | `topic` | topic | [`TopicRecord`](super::TopicRecord) |
+//! | `topic` | topic | [`TopicRecord`] |
 //! | `next` | topic | the first offset that was never given |
 //! | `message` | topic, offset | the message; of a long one the header alone |
 //! | `body` | topic, offset | a long message |

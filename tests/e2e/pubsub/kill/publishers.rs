@@ -33,6 +33,7 @@ pub(super) fn start(shared: &Arc<Shared>, round: usize, dice: &mut Dice) -> Join
 }
 
 /// How a publisher publishes.
+#[expect(clippy::large_enum_variant, reason = "a few dozen of them, each for long")]
 enum Way {
     Rest(Http),
     WebSocket(Option<Box<Socket>>),

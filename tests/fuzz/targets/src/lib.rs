@@ -12,6 +12,8 @@ pub mod envelope_msgpack;
 pub mod forwarded;
 pub mod proxy_header;
 pub mod session_inputs;
+pub mod stored_message;
+pub mod topic_pattern;
 
 /// What a target does with one input.
 pub type Target = fn(&[u8]);
@@ -25,6 +27,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("forwarded", forwarded::run),
     ("proxy_header", proxy_header::run),
     ("session_inputs", session_inputs::run),
+    ("stored_message", stored_message::run),
+    ("topic_pattern", topic_pattern::run),
 ];
 
 /// Runs one input of the target with this name.
