@@ -10,11 +10,14 @@ mod faults;
 mod hooks;
 mod kill;
 mod lease;
+mod limits;
+mod managed;
 mod notify;
 mod operator;
 mod push;
 mod rest;
 mod resume;
+mod services;
 mod slow;
 
 use serde_json::{Value, json};
