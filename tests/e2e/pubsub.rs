@@ -6,14 +6,19 @@
 mod access;
 mod additions;
 mod browser;
+mod faults;
 mod hooks;
 mod kill;
 mod lease;
+mod limits;
+mod managed;
 mod notify;
 mod operator;
 mod push;
 mod rest;
 mod resume;
+mod services;
+mod slow;
 
 use serde_json::{Value, json};
 use spanwire_tests::Server;

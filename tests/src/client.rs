@@ -7,7 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use spanwire_protocol::{Codec, Payload};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -49,6 +49,26 @@ impl Client {
         let address: SocketAddr = request.uri().authority().unwrap().as_str().parse().unwrap();
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Self::upgrade(request, stream).await
+    }
+
+    /// Connects through a socket that takes a few KiB before somebody reads.
+    pub async fn connect_narrow(url: &str, headers: &[(&'static str, &str)]) -> Self {
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let address: SocketAddr = request.uri().authority().unwrap().as_str().parse().unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        Self::upgrade(request, stream).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    async fn upgrade(
+        request: tungstenite::handshake::client::Request,
+        stream: TcpStream,
+    ) -> Result<Self, tungstenite::Error> {
         let stream: Box<dyn Io> = Box::new(stream);
         let (socket, _) = client_async(request, stream).await?;
         Ok(Self { socket, codec: Codec::Json, token: String::new(), sent: 0 })

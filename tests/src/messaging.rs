@@ -121,7 +121,19 @@ impl Wsx {
             login.subprotocol.iter().map(|it| ("sec-websocket-protocol", *it)).collect();
         let url = server.ws(login.path);
         let client = Client::try_connect(&url, &headers).await;
-        let mut client = client.unwrap_or_else(|error| panic!("{url}: {error}"));
+        let client = client.unwrap_or_else(|error| panic!("{url}: {error}"));
+        Self::log_in_on(client, login, client_id).await
+    }
+
+    /// As [`Self::log_in`], through a socket that takes a few KiB before somebody reads.
+    pub async fn log_in_narrow(server: &Server, login: Login<'_>, client_id: &str) -> Self {
+        let headers: Vec<_> =
+            login.subprotocol.iter().map(|it| ("sec-websocket-protocol", *it)).collect();
+        let client = Client::connect_narrow(&server.ws(login.path), &headers).await;
+        Self::log_in_on(client, login, client_id).await
+    }
+
+    async fn log_in_on(mut client: Client, login: Login<'_>, client_id: &str) -> Self {
         if login.subprotocol.is_some_and(|it| it.ends_with("msgpack")) {
             client.speak_messagepack();
         }

@@ -17,6 +17,7 @@ pub struct Server {
     dir: TempDir,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    wrapper: Vec<String>,
     listening: Value,
 }
 
@@ -27,6 +28,17 @@ pub struct Setup {
     settings: String,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    wrapper: Vec<String>,
+    data: Option<PathBuf>,
+}
+
+/// How a start ended that came to nothing.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// The exit status.
+    pub status: ExitStatus,
+    /// Everything the server printed.
+    pub log: String,
 }
 
 impl Setup {
@@ -58,9 +70,32 @@ impl Setup {
         self
     }
 
+    /// Run by another program, which is given the server's command line behind its own arguments; `{data}` in them
+    /// is the data folder. The program has to become the server, or its signals go nowhere.
+    #[must_use]
+    pub fn wrapper(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&part| part.to_owned()).collect();
+        self
+    }
+
+    /// With a copy of a data folder.
+    #[must_use]
+    pub fn data(mut self, from: &Path) -> Self {
+        self.data = Some(from.to_owned());
+        self
+    }
+
     /// Starts the server and waits until it is ready.
     #[must_use]
     pub fn start(self) -> Server {
+        self.try_start().unwrap_or_else(|ended| panic!("the server does not start:\n{}", ended.log))
+    }
+
+    /// Starts the server and waits until it is ready, or has ended.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn try_start(self) -> Result<Server, NotStarted> {
         let dir = tempfile::tempdir().unwrap();
         let mut arguments = Vec::new();
         // Arguments would win over what a test sets.
@@ -75,15 +110,27 @@ impl Setup {
         }
         arguments.extend(self.arguments);
         let data = dir.path().join("data");
+        if let Some(from) = &self.data {
+            copy(from, &data);
+            let _ = std::fs::remove_file(data.join("listen.json"));
+        }
         if !self.settings.is_empty() {
-            std::fs::create_dir(&data).unwrap();
+            std::fs::create_dir_all(&data).unwrap();
             std::fs::write(data.join("spanwire.toml"), &self.settings).unwrap();
         }
-        let child = spawn(dir.path(), &arguments, &self.variables);
-        let mut server =
-            Server { child, dir, arguments, variables: self.variables, listening: Value::Null };
-        server.wait_until_ready();
-        server
+        let child = spawn(dir.path(), &arguments, &self.variables, &self.wrapper);
+        let mut server = Server {
+            child,
+            dir,
+            arguments,
+            variables: self.variables,
+            wrapper: self.wrapper,
+            listening: Value::Null,
+        };
+        match server.wait_until_ready() {
+            None => Ok(server),
+            Some(status) => Err(NotStarted { status, log: server.log() }),
+        }
     }
 }
 
@@ -197,8 +244,9 @@ impl Server {
             arguments[at + 1] = value;
         }
         let _ = std::fs::remove_file(self.data().join("listen.json"));
-        self.child = spawn(self.dir.path(), &arguments, &self.variables);
-        self.wait_until_ready();
+        self.child = spawn(self.dir.path(), &arguments, &self.variables, &self.wrapper);
+        let ended = self.wait_until_ready();
+        assert!(ended.is_none(), "the server does not start:\n{}", self.log());
     }
 
     /// Resident memory of the server, in bytes.
@@ -209,21 +257,20 @@ impl Server {
         line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until it is ready; the status when it has ended instead.
+    fn wait_until_ready(&mut self) -> Option<ExitStatus> {
         let (file, end) = (self.data().join("listen.json"), Instant::now() + 2 * PATIENCE);
         loop {
             if let Some(listening) =
                 std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok())
             {
                 self.listening = listening;
-                return;
+                return None;
             }
-            let ended = self.child.try_wait().unwrap();
-            assert!(
-                ended.is_none() && Instant::now() < end,
-                "the server does not start:\n{}",
-                self.log()
-            );
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            assert!(Instant::now() < end, "the server does not start:\n{}", self.log());
             pause();
         }
     }
@@ -278,13 +325,45 @@ pub fn run_server(arguments: &[&str]) -> Output {
     command(binary("spanwire-server")).args(arguments).output().unwrap()
 }
 
-fn spawn(dir: &Path, arguments: &[String], variables: &[(String, String)]) -> Child {
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, to) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+fn spawn(
+    dir: &Path,
+    arguments: &[String],
+    variables: &[(String, String)],
+    wrapper: &[String],
+) -> Child {
     let open = |name: &str| {
         std::fs::OpenOptions::new().create(true).append(true).open(dir.join(name)).unwrap()
     };
-    command(binary("spanwire-server"))
+    let data = dir.join("data");
+    let mut program = match wrapper {
+        [] => command(binary("spanwire-server")),
+        [program, given @ ..] => {
+            let mut program = command(program);
+            let given = given.iter().map(|it| it.replace("{data}", &data.display().to_string()));
+            program.args(given).arg(binary("spanwire-server"));
+            program
+        }
+    };
+    program
         .arg("--data")
-        .arg(dir.join("data"))
+        .arg(data)
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdout(open("stdout.txt"))

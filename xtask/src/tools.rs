@@ -89,6 +89,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "node", probe: &["node", "--version"], package: "nodejs" },
     Program { name: "npm", probe: &["npm", "--version"], package: "npm" },
     Program { name: "curl", probe: &["curl", "--version"], package: "curl" },
+    // Makes calls of the operating system fail.
+    Program { name: "strace", probe: &["strace", "--version"], package: "strace" },
 ];
 
 impl Program {

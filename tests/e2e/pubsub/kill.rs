@@ -5,6 +5,7 @@
 //! publish on, stop publishing, drain, check everything that was seen since the generation began.
 
 mod publishers;
+mod readers;
 mod subscribers;
 mod wire;
 

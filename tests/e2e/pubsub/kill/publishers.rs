@@ -36,7 +36,7 @@ pub(super) fn start(shared: &Arc<Shared>, round: usize, dice: &mut Dice) -> Join
 #[expect(clippy::large_enum_variant, reason = "a few dozen of them, each for long")]
 enum Way {
     Rest(Http),
-    WebSocket(Option<Socket>),
+    WebSocket(Option<Box<Socket>>),
 }
 
 struct Publisher {
@@ -100,7 +100,7 @@ impl Publisher {
     /// Publishes and records what came of it; `None` where nobody knows.
     async fn publish(&mut self, way: &mut Way, call: &Call) -> Option<()> {
         if let Way::WebSocket(socket @ None) = way {
-            *socket = Socket::open(self.shared.address, false, &self.name).await.ok();
+            *socket = Socket::open(self.shared.address, false, &self.name).await.ok().map(Box::new);
             // It was never asked for.
             socket.as_ref()?;
         }
