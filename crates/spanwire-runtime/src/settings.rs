@@ -106,9 +106,9 @@ impl MessageEngine {
 #[serde(rename_all = "lowercase")]
 pub enum MessageEngine {
     /// sled 0.34.
-    #[default]
     Sled,
-    /// redb 4.
+    /// redb 4: the default, by decision 015.
+    #[default]
     Redb,
 }
 
