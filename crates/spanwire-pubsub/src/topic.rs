@@ -208,14 +208,16 @@ impl Topic {
         }
     }
 
-    /// Everything that has to be stored and that nobody waits for.
+    /// Everything that has to be stored and that nobody waits for. A crash may keep its beginning alone, so that
+    /// messages are deleted behind what says who is done with them.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let mut changes = std::mem::take(&mut self.changes);
+        let mut changes = Vec::new();
         for id in std::mem::take(&mut self.touched) {
             if let Some(subscription) = self.subscriptions.get_mut(&id) {
                 subscription.take_changes(&mut changes);
             }
         }
+        changes.append(&mut self.changes);
         changes
     }
 

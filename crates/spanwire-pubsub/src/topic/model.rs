@@ -10,6 +10,7 @@ use crate::store::GapCause;
 
 mod check;
 mod ops;
+mod order;
 mod steps;
 
 /// A second, in the unit of the clocks.
