@@ -83,6 +83,8 @@ pub struct Batch {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     id: SubscriptionId,
+    /// Who is told of the gaps.
+    holder: Option<HolderId>,
     /// The messages, in the order of the queue.
     pub messages: Vec<Delivered>,
     /// What the subscriber has to be told that it will not get.
@@ -373,22 +375,23 @@ impl Batch {
         settings: SubscriptionSettings,
     ) -> Self {
         let (shared, handle) = (Arc::clone(shared), Arc::clone(&located.handle));
-        Self { shared, handle, id: located.id, messages, gaps: Vec::new(), facts, settings }
-    }
-
-    fn offsets(&self) -> Vec<u64> {
-        self.messages.iter().map(|it| it.position.offset).collect()
+        let (id, holder, gaps) = (located.id, None, Vec::new());
+        Self { shared, handle, id, holder, messages, gaps, facts, settings }
     }
 
     fn taken(&self) -> Vec<(u64, u32)> {
         self.messages.iter().map(|it| (it.position.offset, it.attempt)).collect()
     }
 
-    fn gap_starts(&self) -> Vec<u64> {
-        self.gaps.iter().map(|gap| gap.from).collect()
+    /// The gaps that are this holder's to be told of: after a takeover they are the next one's.
+    fn gap_starts(&self, topic: &Topic) -> Vec<u64> {
+        let subscription = topic.subscription(self.id);
+        let holds = subscription.zip(self.holder).is_some_and(|(it, holder)| it.is_held_by(holder));
+        self.gaps.iter().filter(|_| holds).map(|gap| gap.from).collect()
     }
 
-    /// The subscriber has them all, and was told of all gaps.
+    /// The subscriber has them all, and was told of all gaps. After a takeover that says nothing of what the next
+    /// holder is given.
     pub fn acknowledge(self) {
         self.acknowledge_all();
     }
@@ -396,32 +399,37 @@ impl Batch {
     /// The subscriber was told of the gaps; it acknowledges the messages itself.
     pub fn sent(self) {
         self.remember_ids();
-        let told = self.gap_starts();
-        self.shared.with(&self.handle, |topic| topic.gaps_told(self.id, &told));
+        self.shared.with(&self.handle, |topic| {
+            let told = self.gap_starts(topic);
+            topic.gaps_told(self.id, &told);
+        });
     }
 
     /// The delivery failed: the messages are tried again after a pause, or put aside. The gaps are told again.
     pub fn fail(self, failure: Failure, reason: &str) {
-        let (taken, gaps, now) = (self.taken(), self.gap_starts(), self.shared.clock.now());
+        let (taken, now) = (self.taken(), self.shared.clock.now());
         self.shared.with(&self.handle, |topic| {
             topic.fail(self.id, &taken, failure, reason, now);
+            let gaps = self.gap_starts(topic);
             topic.gaps_not_told(self.id, &gaps);
         });
     }
 
     /// Nothing of it was handed over, and no attempt was made.
     pub fn give_back(self) {
-        let (taken, gaps) = (self.taken(), self.gap_starts());
+        let taken = self.taken();
         self.shared.with(&self.handle, |topic| {
             topic.give_back(self.id, &taken);
+            let gaps = self.gap_starts(topic);
             topic.gaps_not_told(self.id, &gaps);
         });
     }
 
     fn acknowledge_all(&self) {
-        let (offsets, told) = (self.offsets(), self.gap_starts());
+        let taken = self.taken();
         self.shared.with(&self.handle, |topic| {
-            topic.acknowledge(self.id, &offsets);
+            topic.acknowledge_taken(self.id, &taken);
+            let told = self.gap_starts(topic);
             topic.gaps_told(self.id, &told);
         });
     }
@@ -434,6 +442,7 @@ impl Batch {
 
     /// Adds the gaps that the holder is not being told of yet.
     fn add_gaps(&mut self, holder: HolderId) {
+        self.holder = Some(holder);
         let (epoch, gaps) = self.shared.with(&self.handle, |topic| {
             let is_held = topic.subscription(self.id).is_some_and(|it| it.is_held_by(holder));
             let gaps = if is_held { topic.show_gaps(self.id) } else { Vec::new() };

@@ -140,6 +140,12 @@ impl Topic {
         done
     }
 
+    /// The subscriber has these, at these attempts. What somebody else has by now it says nothing of.
+    pub(crate) fn acknowledge_taken(&mut self, id: SubscriptionId, taken: &[(u64, u32)]) -> usize {
+        let still = self.still_taken(id, taken);
+        self.acknowledge(id, &still)
+    }
+
     /// Messages that were handed over and are going to be acknowledged by their ids.
     pub(crate) fn remember_ids(
         &mut self,
