@@ -129,7 +129,7 @@ impl Broker {
         pull: Pull,
     ) -> Result<Vec<Delivered>, PubSubError> {
         let shared = &self.0;
-        let located = shared.owned(by, client_id, key)?;
+        let mut located = shared.owned(by, client_id, key)?;
         shared.mark_in_use(&located).await?;
         let until = tokio::time::Instant::now() + pull.wait.min(MAX_WAIT);
         loop {
@@ -170,6 +170,9 @@ impl Broker {
             {
                 return Ok(Vec::new());
             }
+            // What it was allowed when it asked may have been taken away since.
+            let by = shared.endpoints.load().by_id(by.settings().id).cloned();
+            located = shared.owned(&*by.ok_or(PubSubError::Forbidden)?, client_id, key)?;
         }
     }
 
