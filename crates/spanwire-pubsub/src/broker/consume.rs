@@ -160,7 +160,7 @@ impl Broker {
                     None => batch.acknowledge_all(),
                     Some(_) => batch.remember_ids(),
                 }
-                batch.count(now);
+                batch.count();
                 return Ok(std::mem::take(&mut batch.messages));
             }
             let due = shared.next_due(&located);
@@ -310,7 +310,6 @@ impl Consumer {
                         Ok(mut batch) => {
                             batch.add_gaps(self.holder);
                             if !batch.messages.is_empty() || !batch.gaps.is_empty() {
-                                batch.count(now);
                                 return Ok(batch);
                             }
                             // A hook wanted none of them, or they are gone.
@@ -396,11 +395,13 @@ impl Batch {
     /// The subscriber has them all, and was told of all gaps. After a takeover that says nothing of what the next
     /// holder is given.
     pub fn acknowledge(self) {
+        self.count();
         self.acknowledge_all();
     }
 
     /// The subscriber was told of the gaps; it acknowledges the messages itself.
     pub fn sent(self) {
+        self.count();
         self.remember_ids();
         self.shared.with(&self.handle, |topic| {
             let told = self.gap_starts(topic);
@@ -410,6 +411,7 @@ impl Batch {
 
     /// The delivery failed: the messages are tried again after a pause, or put aside. The gaps are told again.
     pub fn fail(self, failure: Failure, reason: &str) {
+        self.count();
         let (taken, now) = (self.taken(), self.shared.clock.now());
         self.shared.with(&self.handle, |topic| {
             topic.fail(self.id, &taken, failure, reason, now);
@@ -457,7 +459,9 @@ impl Batch {
         }));
     }
 
-    fn count(&self, now: Now) {
+    /// They were handed over, whatever came of it.
+    fn count(&self) {
+        let now = self.shared.clock.now();
         for delivered in &self.messages {
             let since = now.wall.saturating_sub(delivered.message.pub_time.as_microseconds());
             let age = Duration::from_micros(u64::try_from(since).unwrap_or(0));

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cancel;
+mod counts;
 mod disk;
 mod invariants;
 mod limits;
