@@ -11,6 +11,7 @@
 //! | `acked` | which offsets it is done with |
 //! | `publish` | a message comes in |
 //! | `deliver` | messages are taken, acknowledged, given back, put aside |
+//! | `doubt` | messages are gone while nobody knows whether they arrived |
 //! | `subscribe` | subscribers come and go |
 //! | `operate` | a person looks, deletes, corrects, puts back |
 //! | `restore` | all of it again after a start |
@@ -21,6 +22,7 @@
 
 mod acked;
 mod deliver;
+mod doubt;
 mod log;
 #[cfg(test)]
 mod model;
@@ -255,6 +257,8 @@ impl Topic {
                 subscription.record_changed = true;
             }
             subscription.end_all_leases();
+            let doubts = subscription.doubts.keys().copied().collect();
+            self.lose(id, doubts);
         }
         if self.stored_next != self.next {
             self.stored_next = self.next;
@@ -296,16 +300,18 @@ impl Topic {
                 continue;
             }
             self.touched.insert(subscription.id);
-            let was_dead = subscription.dead.contains_key(&offset);
-            if !was_dead {
+            let handed = subscription.handed_over(offset);
+            if !subscription.dead.contains_key(&offset) {
                 subscription.depth -= 1;
-                let lease = subscription.in_flight.get(&offset);
-                if !lease.is_some_and(|lease| lease.is_handed_over) {
+                if handed.is_none() {
                     subscription.note_gap(offset, cause);
                     *self.counters.gaps.entry(cause).or_default() += 1;
                 }
             }
             subscription.forget(entry.key);
+            if let Some(lease) = handed {
+                subscription.doubt(lease, cause);
+            }
             subscription.raise_floor(self.next);
             subscription.wake_with_room();
         }

@@ -339,7 +339,7 @@ impl Consumer {
         let room = match settings.acknowledges {
             true => {
                 let most = self.shared.settings.max_unacknowledged;
-                most.saturating_sub(subscription.in_flight())
+                most.saturating_sub(subscription.unanswered())
             }
             false => settings.batch_size,
         };

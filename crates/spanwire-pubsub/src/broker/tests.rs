@@ -4,6 +4,7 @@ mod calls;
 mod cancel;
 mod counts;
 mod disk;
+mod doubt;
 mod invariants;
 mod limits;
 mod simulation;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::acked::Acked;
+use super::doubt::Doubt;
 use super::log::{LANES, QueueKey};
 use crate::id::SubscriptionId;
 use crate::store::{Change, DeadLetter, GapCause, GapRecord, SubscriptionRecord};
@@ -34,7 +35,7 @@ pub(super) struct Lease {
     pub(super) attempts: u32,
     /// Until when, on the monotonic clock; `None` for as long as its holder is there.
     pub(super) until: Option<i64>,
-    /// Whether the subscriber has been given it, so that its loss is no gap.
+    /// Whether the subscriber has been given it, so that its loss is no gap as long as that may have arrived.
     pub(super) is_handed_over: bool,
 }
 
@@ -48,7 +49,9 @@ pub(crate) struct Subscription {
     /// Behind the cursors, and to be taken before anything else of its order.
     pub(super) ready: BTreeSet<QueueKey>,
     pub(super) in_flight: BTreeMap<u64, Lease>,
-    /// Leases that end by themselves.
+    /// Messages that are gone and may have arrived.
+    pub(super) doubts: BTreeMap<u64, Doubt>,
+    /// Leases that end by themselves, also of messages that are in doubt.
     pub(super) leases: BTreeSet<(i64, u64)>,
     /// Messages that wait before they are tried again.
     pub(super) delayed: BTreeSet<(i64, QueueKey)>,
@@ -103,6 +106,7 @@ impl Subscription {
             cursors: [None; LANES],
             ready: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             leases: BTreeSet::new(),
             delayed: BTreeSet::new(),
             delayed_until: HashMap::new(),
@@ -131,6 +135,16 @@ impl Subscription {
 
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// How many messages may still be acknowledged.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.in_flight.len() + self.doubts.len()
+    }
+
+    /// A message that was given to the subscriber.
+    pub(super) fn handed_over(&self, offset: u64) -> Option<Lease> {
+        self.in_flight.get(&offset).copied().filter(|lease| lease.is_handed_over)
     }
 
     pub(crate) fn dead(&self) -> &BTreeMap<u64, DeadLetter> {
@@ -344,10 +358,12 @@ impl Subscription {
     pub(super) fn forget_all(&mut self, next: u64) {
         self.ready.clear();
         self.in_flight.clear();
-        self.leases.clear();
+        // What was handed over may still be acknowledged, also by its id.
+        let doubts = &self.doubts;
+        self.leases.retain(|(_, offset)| doubts.contains_key(offset));
+        self.ids.retain(|_, offset| doubts.contains_key(offset));
         self.delayed.clear();
         self.delayed_until.clear();
-        self.ids.clear();
         self.paused_until = None;
         self.isolate = 0;
         self.depth = 0;
@@ -364,8 +380,8 @@ impl Subscription {
     pub(super) fn remember_ids(&mut self, ids: impl Iterator<Item = (Arc<str>, u64)>) {
         self.ids.extend(ids);
         if self.ids.len() > self.ids_limit {
-            let acked = &self.acked;
-            self.ids.retain(|_, offset| !acked.contains(*offset));
+            let (acked, doubts) = (&self.acked, &self.doubts);
+            self.ids.retain(|_, offset| !acked.contains(*offset) || doubts.contains_key(offset));
             self.ids_limit = 2 * self.ids.len() + FORGOTTEN_IDS;
         }
     }
