@@ -9,6 +9,7 @@
 //! | `log` | the messages, by offset, by order, by expiry |
 //! | `subscription` | where one subscriber stands |
 //! | `acked` | which offsets it is done with |
+//! | `attempts` | how often delivery was tried, and what of it counts |
 //! | `publish` | a message comes in |
 //! | `deliver` | messages are taken, acknowledged, given back, put aside |
 //! | `doubt` | messages are gone while nobody knows whether they arrived |
@@ -21,6 +22,7 @@
 //! would give; what a subscription is not done with is in the log.
 
 mod acked;
+mod attempts;
 mod deliver;
 mod doubt;
 mod log;

@@ -62,7 +62,7 @@ impl Topic {
             let Some(entry) = self.log.get(key.offset) else { continue };
             let before = subscription.attempts_before(key.offset);
             let attempt = before.saturating_add(1);
-            if own_attempts(subscription, key.offset) >= max {
+            if subscription.own_attempts(key.offset) >= max {
                 dead.push(Lease { key, attempts: before, until: None, is_handed_over: true });
                 continue;
             }
@@ -222,7 +222,7 @@ impl Topic {
             let (offset, _) = it;
             let Some(lease) = subscription.end_lease(offset) else { continue };
             subscription.set_attempts(offset, lease.attempts);
-            if failure == Failure::Rejected || own_attempts(subscription, offset) >= max {
+            if failure == Failure::Rejected || subscription.own_attempts(offset) >= max {
                 dead.push(lease);
                 continue;
             }
@@ -318,7 +318,7 @@ impl Topic {
             };
             subscription.set_attempts(offset, lease.attempts);
             woken = true;
-            match own_attempts(subscription, offset) >= subscription.record.settings.max_attempts {
+            match subscription.own_attempts(offset) >= subscription.record.settings.max_attempts {
                 true => dead.push(lease),
                 false => subscription.put_back(lease.key),
             }
@@ -363,12 +363,6 @@ impl Topic {
         gaps.iter().for_each(|from| subscription.hide_gap(*from));
         subscription.wake();
     }
-}
-
-/// Attempts that were seen to fail; those of crashes are guesses.
-fn own_attempts(subscription: &Subscription, offset: u64) -> u32 {
-    let attempts = subscription.attempts.get(&offset).copied().unwrap_or(0);
-    attempts.saturating_sub(subscription.pardoned.get(&offset).copied().unwrap_or(0))
 }
 
 /// The next message to be taken, in the order of the queue; it counts as taken.

@@ -47,7 +47,7 @@ enum At {
 struct Item {
     offset: u64,
     failed: u32,
-    /// Of these, how many do not count any more, because somebody put it back; a restart forgets it.
+    /// Of these, how many do not count any more, because somebody put it back.
     pardoned: u32,
     at: At,
 }
@@ -343,7 +343,6 @@ impl Model {
         for queue in self.queues.values_mut() {
             queue.lose(|_, _, _| true);
             for item in &mut queue.items {
-                item.pardoned = 0;
                 if let At::Taken { .. } = item.at
                     && is_clean
                 {

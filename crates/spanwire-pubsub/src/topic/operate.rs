@@ -98,8 +98,7 @@ impl Topic {
         true
     }
 
-    /// Puts a message that was put aside back into its queue, with all its attempts ahead. A restart
-    /// forgets that.
+    /// Puts a message that was put aside back into its queue, with all its attempts ahead.
     pub(crate) fn requeue(&mut self, id: SubscriptionId, offset: u64) -> bool {
         self.touched.insert(id);
         let (Some(subscription), Some(entry)) =
@@ -112,8 +111,7 @@ impl Topic {
         }
         subscription.changes.push(Change::PutDead(id, offset, None));
         // Repeats stay marked as such; only the attempts to come are counted from here.
-        let attempts = subscription.attempts.get(&offset).copied().unwrap_or(0);
-        subscription.pardoned.insert(offset, attempts);
+        subscription.pardon(offset);
         subscription.unnote_gap(offset, GapCause::Dead);
         subscription.depth += 1;
         subscription.put_back(entry.key);

@@ -155,12 +155,6 @@ impl Subscription {
         self.holder.as_ref().is_some_and(|it| it.id == holder)
     }
 
-    /// How often delivery was tried before.
-    pub(super) fn attempts_before(&self, offset: u64) -> u32 {
-        let crashes = if offset < self.record.crashed_below { self.record.crashes } else { 0 };
-        self.attempts.get(&offset).copied().unwrap_or(0).saturating_add(crashes)
-    }
-
     /// Wakes whoever may take messages.
     pub(crate) fn wake(&mut self) {
         if let Some(holder) = &self.holder {
@@ -250,24 +244,13 @@ impl Subscription {
         }
     }
 
-    pub(super) fn set_attempts(&mut self, offset: u64, attempts: u32) {
-        // Those that crashes account for are not counted twice.
-        let crashes = if offset < self.record.crashed_below { self.record.crashes } else { 0 };
-        let attempts = attempts.saturating_sub(crashes);
-        self.attempts.insert(offset, attempts);
-        self.changes.push(Change::PutAttempts(self.id, offset, attempts));
-    }
-
     /// Forgets everything about a message but that it is done with.
     pub(super) fn forget(&mut self, key: QueueKey) {
         let offset = key.offset;
         self.end_lease(offset);
         self.ready.remove(&key);
         self.end_delay(key);
-        self.pardoned.remove(&offset);
-        if self.attempts.remove(&offset).is_some() {
-            self.changes.push(Change::PutAttempts(self.id, offset, 0));
-        }
+        self.forget_attempts(offset);
         if self.dead.remove(&offset).is_some() {
             self.changes.push(Change::PutDead(self.id, offset, None));
         }
@@ -367,9 +350,7 @@ impl Subscription {
         self.paused_until = None;
         self.isolate = 0;
         self.depth = 0;
-        for offset in std::mem::take(&mut self.attempts).into_keys() {
-            self.changes.push(Change::PutAttempts(self.id, offset, 0));
-        }
+        self.forget_all_attempts();
         for offset in std::mem::take(&mut self.dead).into_keys() {
             self.changes.push(Change::PutDead(self.id, offset, None));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 use crate::broker::ports::{Observer, SubscriptionFacts};
 use crate::message::Message;
-use crate::topic::Failure;
+use crate::topic::{Failure, QueueFilter};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -37,4 +37,34 @@ async fn what_is_given_back_does_not_count_as_delivered() {
     assert_eq!(counted(), 3);
     publish(&broker, "y").await;
     assert_eq!((pull(&broker, &key).await.len(), counted()), (1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_19_what_is_put_back_has_its_attempts_ahead_also_after_a_restart() {
+    let (broker, disk, clock) = fresh(TopicSettings::default()).await;
+    let key = subscribe(&broker, SubscriptionSettings { max_attempts: 2, ..websocket() }).await;
+    publish(&broker, "poison").await;
+    for _ in 0..2 {
+        drop(attach(&broker, &key).await.next().await.unwrap());
+    }
+    assert!(pull(&broker, &key).await.is_empty());
+    assert_eq!(broker.requeue(&key, None).await, Ok(1));
+    broker.close().await.unwrap();
+    drop(broker);
+    let mut disk = disk.after_crash(0);
+    for attempt in 3..=4 {
+        let broker = open(&disk, &clock);
+        let got = attach(&broker, &key).await.next().await.unwrap();
+        assert_eq!(
+            (texts(&got.messages), got.messages[0].attempt),
+            (vec!["poison".into()], attempt)
+        );
+        drop(got);
+        broker.close().await.unwrap();
+        disk = disk.after_crash(0);
+    }
+    let broker = open(&disk, &clock);
+    assert!(pull(&broker, &key).await.is_empty());
+    let dead = broker.browse_queue(&key, QueueFilter::Dead, 0, 9).await.unwrap();
+    assert_eq!((dead.len(), dead[0].attempts), (1, 4));
 }
