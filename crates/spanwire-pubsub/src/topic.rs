@@ -77,6 +77,18 @@ pub(crate) struct TopicCounters {
     pub(crate) last: Option<LastPublication>,
 }
 
+impl TopicCounters {
+    /// Adds what has happened to another topic.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.published += other.published;
+        self.expired += other.expired;
+        self.dead += other.dead;
+        for (cause, count) in &other.gaps {
+            *self.gaps.entry(*cause).or_default() += count;
+        }
+    }
+}
+
 /// The last publication of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastPublication {

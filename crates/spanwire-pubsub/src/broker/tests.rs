@@ -81,6 +81,10 @@ fn guaranteed(text: &str) -> Publication {
     Publication { has_gd: Some(true), ..said(text) }
 }
 
+fn brief(text: &str, seconds: i64) -> Publication {
+    Publication { expiration: Some(seconds), ..guaranteed(text) }
+}
+
 async fn publish(broker: &Broker, text: &str) {
     broker.publish(&broker.internal(), TOPIC, vec![guaranteed(text)]).await.unwrap();
 }

@@ -68,3 +68,24 @@ async fn invariant_19_what_is_put_back_has_its_attempts_ahead_also_after_a_resta
     let dead = broker.browse_queue(&key, QueueFilter::Dead, 0, 9).await.unwrap();
     assert_eq!((dead.len(), dead[0].attempts), (1, 4));
 }
+
+#[tokio::test(start_paused = true)]
+async fn totals_do_not_go_back_when_a_topic_is_removed() {
+    let (broker, ..) = fresh(TopicSettings::default()).await;
+    let me = broker.internal();
+    let key = subscribe(&broker, websocket()).await;
+    let other = SubscriptionSettings { max_attempts: 1, ..websocket() };
+    let other = subscribe(&broker, other).await;
+    broker.publish(&me, TOPIC, vec![brief("x", 1), guaranteed("y")]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut consumer = attach(&broker, &other).await;
+    consumer.next().await.unwrap().fail(Failure::Rejected, "no");
+    broker.delete_message(TOPIC, Some(&key), "2").await.unwrap();
+    let before = broker.totals();
+    assert_eq!((before.published, before.expired, before.dead, before.gaps.len()), (2, 1, 1, 3));
+    broker.remove_topic(TopicId(1)).await.unwrap();
+    let after = broker.totals();
+    let counters = |it: crate::broker::Totals| (it.published, it.expired, it.dead, it.gaps);
+    assert_eq!(counters(before), counters(after));
+    assert_eq!(broker.totals().topics, 0);
+}

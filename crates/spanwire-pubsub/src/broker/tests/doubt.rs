@@ -4,10 +4,6 @@ use super::*;
 use crate::store::GapCause;
 use crate::topic::Failure;
 
-fn brief(text: &str, seconds: i64) -> Publication {
-    Publication { expiration: Some(seconds), ..guaranteed(text) }
-}
-
 /// One message that expires, one that is deleted and one that stays, all handed over.
 async fn two_are_gone(broker: &Broker, consumer: &mut Consumer) -> crate::broker::Batch {
     let me = broker.internal();
