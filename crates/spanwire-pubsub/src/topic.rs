@@ -122,6 +122,8 @@ pub(crate) struct Topic {
     changes: Vec<Change>,
     /// Subscriptions that may have changes.
     touched: BTreeSet<SubscriptionId>,
+    /// When something was next due of a subscription, at the end of the last tick.
+    due: Option<i64>,
     pub(crate) counters: TopicCounters,
     /// How many messages were edited: what was read before an edit is not kept at hand after it.
     edits: u64,
@@ -152,6 +154,7 @@ impl Topic {
             memory,
             changes: Vec::new(),
             touched: BTreeSet::new(),
+            due: None,
             counters: TopicCounters::default(),
             edits: 0,
             stopped: false,
@@ -242,15 +245,15 @@ impl Topic {
         !self.changes.is_empty() || !self.touched.is_empty()
     }
 
-    /// The next moment, on the monotonic clock, at which something happens by itself: to the topic, and to the
-    /// subscriptions that were touched since changes were last taken.
+    /// The next moment, on the monotonic clock, at which something happens by itself: to the topic, to subscriptions that
+    /// were touched since changes were last taken, and to any, as the last tick saw them.
     pub(crate) fn next_due(&self, now: Now) -> Option<i64> {
         let wall = |at: i64| now.monotonic.saturating_add(at.saturating_sub(now.wall));
         let expiry = self.log.next_expiry().map(wall);
         let ids = self.own_ids_by_time.first();
         let ids = ids.map(|(at, _)| wall(at.saturating_add(OWN_ID_WINDOW)));
         let touched = self.touched.iter().filter_map(|id| self.subscriptions.get(id)?.next_due());
-        [expiry, ids, touched.min()].into_iter().flatten().min()
+        [expiry, ids, touched.min(), self.due].into_iter().flatten().min()
     }
 
     /// Nobody takes anything any more; whoever waits for messages looks again.
@@ -283,10 +286,12 @@ impl Topic {
     /// Does what is due by now.
     pub(crate) fn tick(&mut self, now: Now) {
         self.expire(now);
-        let ids: Vec<_> = self.subscriptions.keys().copied().collect();
-        for id in ids {
+        let is_due = |it: &&Subscription| it.next_due().is_some_and(|at| at <= now.monotonic);
+        let due: Vec<_> = self.subscriptions.values().filter(is_due).map(|it| it.id).collect();
+        for id in due {
             self.end_waits(id, now);
         }
+        self.due = self.subscriptions.values().filter_map(Subscription::next_due).min();
         while let Some((at, id)) = self.own_ids_by_time.first().copied()
             && at.saturating_add(OWN_ID_WINDOW) <= now.wall
         {

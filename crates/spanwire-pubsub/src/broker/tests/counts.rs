@@ -1,4 +1,4 @@
-//! What is counted of what happens.
+//! What is counted of what happens, and what is due.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -88,4 +88,21 @@ async fn totals_do_not_go_back_when_a_topic_is_removed() {
     let counters = |it: crate::broker::Totals| (it.published, it.expired, it.dead, it.gaps);
     assert_eq!(counters(before), counters(after));
     assert_eq!(broker.totals().topics, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_later_comes_to_its_end_after_something_else_of_its_topic() {
+    let (broker, ..) = fresh(TopicSettings::default()).await;
+    let me = broker.internal();
+    let key =
+        subscribe(&broker, SubscriptionSettings { max_attempts: 1, ..Default::default() }).await;
+    let other = subscribe(&broker, SubscriptionSettings::default()).await;
+    publish(&broker, "1").await;
+    assert_eq!(lease(&broker, &key, 1, 60).await.len(), 1);
+    let own = Publication { msg_id: Some("own".to_owned()), ..brief("2", 5) };
+    broker.publish(&me, TOPIC, vec![own]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(broker.subscription(&other).unwrap().depth, 1);
+    tokio::time::sleep(Duration::from_secs(51)).await;
+    assert_eq!(broker.subscription(&key).unwrap().dead, 1);
 }

@@ -1,7 +1,7 @@
-//! In which order changes are stored.
+//! In which order changes are stored, and what a tick makes to be stored.
 
 use super::check::World;
-use super::{Wish, Wishes};
+use super::{SECOND, Wish, Wishes};
 use crate::id::SubscriptionId;
 use crate::settings::ActiveStatus;
 use crate::store::Change;
@@ -37,4 +37,21 @@ fn a_message_is_deleted_behind_what_says_that_nobody_needs_it() {
         matches!(it, Change::PutFloor(..) | Change::PutGap(..) | Change::PutAcked(..))
     };
     assert!(!changes[first..].iter().any(is_of_a_subscription), "{changes:?}");
+}
+
+#[test]
+fn a_tick_touches_those_alone_that_something_is_due_of() {
+    let mut world = world();
+    world.publish(&[wish(Some(1))]);
+    world.take(1, 1, Some(130), true);
+    world.commit(Vec::new());
+    world.now.wall += 121 * SECOND;
+    world.now.monotonic += 121 * SECOND;
+    world.topic.tick(world.now);
+    assert!(world.topic.touched.is_empty());
+    assert_eq!(world.topic.take_changes().len(), 1, "the id is forgotten");
+    assert_eq!(world.topic.next_due(world.now), Some(world.now.monotonic + 9 * SECOND));
+    world.now.monotonic += 9 * SECOND;
+    world.topic.tick(world.now);
+    assert_eq!(world.topic.touched.iter().map(|it| it.0).collect::<Vec<_>>(), [1]);
 }
