@@ -120,7 +120,7 @@ async fn invariant_06_what_is_gone_and_failed_or_was_not_answered_in_time_is_a_g
 }
 
 #[tokio::test(start_paused = true)]
-async fn invariants_22_34_what_is_in_doubt_takes_room() {
+async fn what_is_in_doubt_takes_room() {
     let clock = TestClock::new();
     let settings = BrokerSettings { max_unacknowledged: 2, ..BrokerSettings::default() };
     let broker = open_with(&SimStore::default(), &clock, settings);
