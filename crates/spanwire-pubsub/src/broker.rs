@@ -50,7 +50,7 @@ use crate::error::PubSubError;
 use crate::id::{EndpointId, SubKey, SubscriptionId, TopicId};
 use crate::settings::{EndpointSettings, TopicSettings};
 use crate::store::{Change, MessageStore, StoreError, TopicRecord};
-use crate::topic::{HolderId, MemoryGauge, Now, Topic};
+use crate::topic::{HolderId, MemoryGauge, Now, Topic, TopicCounters};
 
 /// How a broker works.
 #[derive(Clone, Debug)]
@@ -193,6 +193,8 @@ struct Located {
 struct Topics {
     by_id: HashMap<TopicId, Arc<Handle>>,
     by_name: HashMap<Arc<str>, Arc<Handle>>,
+    /// What had happened to those that were removed.
+    removed: TopicCounters,
 }
 
 impl Handle {
@@ -476,6 +478,8 @@ impl Shared {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.by_name.remove(&*name);
         topics.by_id.remove(&handle.id);
+        // In the same step: what has happened has happened.
+        topics.removed.add(&handle.lock().counters);
         drop(topics);
         let ids: Vec<_> = handle.lock().subscriptions().map(|it| it.id).collect();
         for id in ids {

@@ -9,8 +9,10 @@
 //! | `log` | the messages, by offset, by order, by expiry |
 //! | `subscription` | where one subscriber stands |
 //! | `acked` | which offsets it is done with |
+//! | `attempts` | how often delivery was tried, and what of it counts |
 //! | `publish` | a message comes in |
 //! | `deliver` | messages are taken, acknowledged, given back, put aside |
+//! | `doubt` | messages are gone while nobody knows whether they arrived |
 //! | `subscribe` | subscribers come and go |
 //! | `operate` | a person looks, deletes, corrects, puts back |
 //! | `restore` | all of it again after a start |
@@ -20,7 +22,9 @@
 //! would give; what a subscription is not done with is in the log.
 
 mod acked;
+mod attempts;
 mod deliver;
+mod doubt;
 mod log;
 #[cfg(test)]
 mod model;
@@ -75,6 +79,18 @@ pub(crate) struct TopicCounters {
     pub(crate) last: Option<LastPublication>,
 }
 
+impl TopicCounters {
+    /// Adds what has happened to another topic.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.published += other.published;
+        self.expired += other.expired;
+        self.dead += other.dead;
+        for (cause, count) in &other.gaps {
+            *self.gaps.entry(*cause).or_default() += count;
+        }
+    }
+}
+
 /// The last publication of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastPublication {
@@ -108,6 +124,8 @@ pub(crate) struct Topic {
     changes: Vec<Change>,
     /// Subscriptions that may have changes.
     touched: Touched,
+    /// When something was next due of a subscription, at the end of the last tick.
+    due: Option<i64>,
     pub(crate) counters: TopicCounters,
     /// How many messages were edited: what was read before an edit is not kept at hand after it.
     edits: u64,
@@ -138,6 +156,7 @@ impl Topic {
             memory,
             changes: Vec::new(),
             touched: Touched::default(),
+            due: None,
             counters: TopicCounters::default(),
             edits: 0,
             stopped: false,
@@ -210,14 +229,16 @@ impl Topic {
         }
     }
 
-    /// Everything that has to be stored and that nobody waits for.
+    /// Everything that has to be stored and that nobody waits for. A crash may keep its beginning alone, so that
+    /// messages are deleted behind what says who is done with them.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let mut changes = std::mem::take(&mut self.changes);
+        let mut changes = Vec::new();
         for id in self.touched.take_unstored() {
             if let Some(subscription) = self.subscriptions.get_mut(&id) {
                 subscription.take_changes(&mut changes);
             }
         }
+        changes.append(&mut self.changes);
         changes
     }
 
@@ -226,8 +247,8 @@ impl Topic {
         !self.changes.is_empty() || !self.touched.is_empty()
     }
 
-    /// The next moment, on the monotonic clock, at which something happens by itself: to the topic, and to the
-    /// subscriptions that were touched since this was last asked.
+    /// The next moment, on the monotonic clock, at which something happens by itself: to the topic, to subscriptions that
+    /// were touched since this was last asked, and to any, as the last tick saw them.
     pub(crate) fn next_due(&mut self, now: Now) -> Option<i64> {
         let wall = |at: i64| now.monotonic.saturating_add(at.saturating_sub(now.wall));
         let expiry = self.log.next_expiry().map(wall);
@@ -235,7 +256,7 @@ impl Topic {
         let ids = ids.map(|(at, _)| wall(at.saturating_add(OWN_ID_WINDOW)));
         let touched = self.touched.take_unscheduled().into_iter();
         let touched = touched.filter_map(|id| self.subscriptions.get(&id)?.next_due());
-        [expiry, ids, touched.min()].into_iter().flatten().min()
+        [expiry, ids, touched.min(), self.due].into_iter().flatten().min()
     }
 
     /// Nobody takes anything any more; whoever waits for messages looks again.
@@ -256,6 +277,8 @@ impl Topic {
                 subscription.record_changed = true;
             }
             subscription.end_all_leases();
+            let doubts = subscription.doubts.keys().copied().collect();
+            self.lose(id, doubts);
         }
         if self.stored_next != self.next {
             self.stored_next = self.next;
@@ -266,10 +289,12 @@ impl Topic {
     /// Does what is due by now.
     pub(crate) fn tick(&mut self, now: Now) {
         self.expire(now);
-        let ids: Vec<_> = self.subscriptions.keys().copied().collect();
-        for id in ids {
+        let is_due = |it: &&Subscription| it.next_due().is_some_and(|at| at <= now.monotonic);
+        let due: Vec<_> = self.subscriptions.values().filter(is_due).map(|it| it.id).collect();
+        for id in due {
             self.end_waits(id, now);
         }
+        self.due = self.subscriptions.values().filter_map(Subscription::next_due).min();
         while let Some((at, _)) = self.own_ids_by_time.first()
             && at.saturating_add(OWN_ID_WINDOW) <= now.wall
         {
@@ -303,16 +328,18 @@ impl Topic {
                 continue;
             }
             self.touched.insert(subscription.id);
-            let was_dead = subscription.dead.contains_key(&offset);
-            if !was_dead {
+            let handed = subscription.handed_over(offset);
+            if !subscription.dead.contains_key(&offset) {
                 subscription.depth -= 1;
-                let lease = subscription.in_flight.get(&offset);
-                if !lease.is_some_and(|lease| lease.is_handed_over) {
+                if handed.is_none() {
                     subscription.note_gap(offset, cause);
                     *self.counters.gaps.entry(cause).or_default() += 1;
                 }
             }
             subscription.forget(entry.key);
+            if let Some(lease) = handed {
+                subscription.doubt(lease, cause);
+            }
             subscription.raise_floor(self.next);
             subscription.wake_with_room();
         }

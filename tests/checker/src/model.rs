@@ -187,6 +187,8 @@ pub(crate) struct Model<'h> {
     pub(crate) removals: Vec<Removal<'h>>,
     /// From the last moment before each stop to the first moment after it.
     pub(crate) stops: Vec<(u64, u64)>,
+    /// Those among them that left no time to store anything.
+    pub(crate) kills: Vec<(u64, u64)>,
     /// Ids that the server gave to two different messages.
     pub(crate) shared_ids: Vec<(usize, usize, usize)>,
     pub(crate) problem: Option<Problem>,
@@ -207,6 +209,11 @@ impl<'h> Model<'h> {
     /// Whether the server may have stopped between the two.
     pub(crate) fn stopped(&self, from: u64, to: u64) -> bool {
         self.stops.iter().any(|(start, end)| *end >= from && *start <= to)
+    }
+
+    /// Whether the server may have been killed between the two.
+    pub(crate) fn killed(&self, from: u64, to: u64) -> bool {
+        self.kills.iter().any(|(start, end)| *end >= from && *start <= to)
     }
 
     /// When the message may have been published at the latest, if it certainly was.

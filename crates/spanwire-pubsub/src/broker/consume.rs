@@ -83,6 +83,8 @@ pub struct Batch {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     id: SubscriptionId,
+    /// Who is told of the gaps.
+    holder: Option<HolderId>,
     /// The messages, in the order of the queue.
     pub messages: Vec<Delivered>,
     /// What the subscriber has to be told that it will not get.
@@ -127,7 +129,7 @@ impl Broker {
         pull: Pull,
     ) -> Result<Vec<Delivered>, PubSubError> {
         let shared = &self.0;
-        let located = shared.owned(by, client_id, key)?;
+        let mut located = shared.owned(by, client_id, key)?;
         shared.mark_in_use(&located).await?;
         let until = tokio::time::Instant::now() + pull.wait.min(MAX_WAIT);
         loop {
@@ -158,7 +160,7 @@ impl Broker {
                     None => batch.acknowledge_all(),
                     Some(_) => batch.remember_ids(),
                 }
-                batch.count(now);
+                batch.count();
                 return Ok(std::mem::take(&mut batch.messages));
             }
             let due = shared.next_due(&located);
@@ -168,6 +170,9 @@ impl Broker {
             {
                 return Ok(Vec::new());
             }
+            // What it was allowed when it asked may have been taken away since.
+            let by = shared.endpoints.load().by_id(by.settings().id).cloned();
+            located = shared.owned(&*by.ok_or(PubSubError::Forbidden)?, client_id, key)?;
         }
     }
 
@@ -305,7 +310,6 @@ impl Consumer {
                         Ok(mut batch) => {
                             batch.add_gaps(self.holder);
                             if !batch.messages.is_empty() || !batch.gaps.is_empty() {
-                                batch.count(now);
                                 return Ok(batch);
                             }
                             // A hook wanted none of them, or they are gone.
@@ -335,7 +339,7 @@ impl Consumer {
         let room = match settings.acknowledges {
             true => {
                 let most = self.shared.settings.max_unacknowledged;
-                most.saturating_sub(subscription.in_flight())
+                most.saturating_sub(subscription.unanswered())
             }
             false => settings.batch_size,
         };
@@ -373,55 +377,64 @@ impl Batch {
         settings: SubscriptionSettings,
     ) -> Self {
         let (shared, handle) = (Arc::clone(shared), Arc::clone(&located.handle));
-        Self { shared, handle, id: located.id, messages, gaps: Vec::new(), facts, settings }
-    }
-
-    fn offsets(&self) -> Vec<u64> {
-        self.messages.iter().map(|it| it.position.offset).collect()
+        let (id, holder, gaps) = (located.id, None, Vec::new());
+        Self { shared, handle, id, holder, messages, gaps, facts, settings }
     }
 
     fn taken(&self) -> Vec<(u64, u32)> {
         self.messages.iter().map(|it| (it.position.offset, it.attempt)).collect()
     }
 
-    fn gap_starts(&self) -> Vec<u64> {
-        self.gaps.iter().map(|gap| gap.from).collect()
+    /// The gaps that are this holder's to be told of: after a takeover they are the next one's.
+    fn gap_starts(&self, topic: &Topic) -> Vec<u64> {
+        let subscription = topic.subscription(self.id);
+        let holds = subscription.zip(self.holder).is_some_and(|(it, holder)| it.is_held_by(holder));
+        self.gaps.iter().filter(|_| holds).map(|gap| gap.from).collect()
     }
 
-    /// The subscriber has them all, and was told of all gaps.
+    /// The subscriber has them all, and was told of all gaps. After a takeover that says nothing of what the next
+    /// holder is given.
     pub fn acknowledge(self) {
+        self.count();
         self.acknowledge_all();
     }
 
     /// The subscriber was told of the gaps; it acknowledges the messages itself.
     pub fn sent(self) {
+        self.count();
         self.remember_ids();
-        let told = self.gap_starts();
-        self.shared.with(&self.handle, |topic| topic.gaps_told(self.id, &told));
+        self.shared.with(&self.handle, |topic| {
+            let told = self.gap_starts(topic);
+            topic.gaps_told(self.id, &told);
+        });
     }
 
     /// The delivery failed: the messages are tried again after a pause, or put aside. The gaps are told again.
     pub fn fail(self, failure: Failure, reason: &str) {
-        let (taken, gaps, now) = (self.taken(), self.gap_starts(), self.shared.clock.now());
+        self.count();
+        let (taken, now) = (self.taken(), self.shared.clock.now());
         self.shared.with(&self.handle, |topic| {
             topic.fail(self.id, &taken, failure, reason, now);
+            let gaps = self.gap_starts(topic);
             topic.gaps_not_told(self.id, &gaps);
         });
     }
 
     /// Nothing of it was handed over, and no attempt was made.
     pub fn give_back(self) {
-        let (taken, gaps) = (self.taken(), self.gap_starts());
+        let taken = self.taken();
         self.shared.with(&self.handle, |topic| {
             topic.give_back(self.id, &taken);
+            let gaps = self.gap_starts(topic);
             topic.gaps_not_told(self.id, &gaps);
         });
     }
 
     fn acknowledge_all(&self) {
-        let (offsets, told) = (self.offsets(), self.gap_starts());
+        let taken = self.taken();
         self.shared.with(&self.handle, |topic| {
-            topic.acknowledge(self.id, &offsets);
+            topic.acknowledge_taken(self.id, &taken);
+            let told = self.gap_starts(topic);
             topic.gaps_told(self.id, &told);
         });
     }
@@ -434,6 +447,7 @@ impl Batch {
 
     /// Adds the gaps that the holder is not being told of yet.
     fn add_gaps(&mut self, holder: HolderId) {
+        self.holder = Some(holder);
         let (epoch, gaps) = self.shared.with(&self.handle, |topic| {
             let is_held = topic.subscription(self.id).is_some_and(|it| it.is_held_by(holder));
             let gaps = if is_held { topic.show_gaps(self.id) } else { Vec::new() };
@@ -445,7 +459,9 @@ impl Batch {
         }));
     }
 
-    fn count(&self, now: Now) {
+    /// They were handed over, whatever came of it.
+    fn count(&self) {
+        let now = self.shared.clock.now();
         for delivered in &self.messages {
             let since = now.wall.saturating_sub(delivered.message.pub_time.as_microseconds());
             let age = Duration::from_micros(u64::try_from(since).unwrap_or(0));

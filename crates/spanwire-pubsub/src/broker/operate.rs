@@ -9,7 +9,9 @@ use crate::id::{EndpointId, SubKey, SubscriptionId, TopicId};
 use crate::message::{Message, MessageEdit};
 use crate::settings::{EndpointKind, SubscriptionSettings};
 use crate::store::{GapCause, StoreError};
-use crate::topic::{Counters, LastPublication, MessageView, QueueFilter, Subscription, Topic};
+use crate::topic::{
+    Counters, LastPublication, MessageView, QueueFilter, Subscription, Topic, TopicCounters,
+};
 
 /// A topic, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +90,7 @@ pub struct Totals {
     pub depth_non_gd: usize,
     /// Bytes of the contents of undelivered messages.
     pub bytes: u64,
-    /// Messages published since the start.
+    /// Messages published since the start, also to topics that were removed; so are the numbers that follow.
     pub published: u64,
     /// Messages whose time was over.
     pub expired: u64,
@@ -153,21 +155,21 @@ impl Broker {
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals { disk_bytes: self.0.store.disk_bytes(), ..Totals::default() };
-        for handle in self.0.handles() {
+        let (handles, mut counters) = {
+            let topics = self.0.topics.read().unwrap_or_else(PoisonError::into_inner);
+            (topics.by_id.values().cloned().collect::<Vec<_>>(), topics.removed.clone())
+        };
+        for handle in handles {
             let topic = handle.lock();
             totals.topics += 1;
             totals.subscriptions += topic.subscriptions().count();
             totals.depth_gd += topic.depth_gd();
             totals.depth_non_gd += topic.depth_non_gd();
             totals.bytes += topic.bytes();
-            totals.published += topic.counters.published;
-            totals.expired += topic.counters.expired;
-            totals.dead += topic.counters.dead;
-            for (cause, count) in &topic.counters.gaps {
-                *totals.gaps.entry(*cause).or_default() += count;
-            }
+            counters.add(&topic.counters);
         }
-        totals
+        let TopicCounters { published, expired, dead, gaps, .. } = counters;
+        Totals { published, expired, dead, gaps, ..totals }
     }
 
     /// Messages of a topic behind an offset, in the order of offsets.
@@ -343,7 +345,7 @@ impl Broker {
                 self.0.with(&handle, |topic| topic.tick(self.0.clock.now()));
             }
         }
-        let expired = self.totals().expired - expired_before;
+        let expired = self.totals().expired.saturating_sub(expired_before);
         let ended = if subscriptions { self.0.end_inactive().await } else { 0 };
         (expired, ended)
     }

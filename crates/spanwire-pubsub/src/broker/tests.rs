@@ -2,7 +2,9 @@
 
 mod calls;
 mod cancel;
+mod counts;
 mod disk;
+mod doubt;
 mod invariants;
 mod limits;
 mod simulation;
@@ -77,6 +79,10 @@ fn said(text: &str) -> Publication {
 
 fn guaranteed(text: &str) -> Publication {
     Publication { has_gd: Some(true), ..said(text) }
+}
+
+fn brief(text: &str, seconds: i64) -> Publication {
+    Publication { expiration: Some(seconds), ..guaranteed(text) }
 }
 
 async fn publish(broker: &Broker, text: &str) {

@@ -62,7 +62,7 @@ impl Topic {
             let Some(entry) = self.log.get(key.offset) else { continue };
             let before = subscription.attempts_before(key.offset);
             let attempt = before.saturating_add(1);
-            if own_attempts(subscription, key.offset) >= max {
+            if subscription.own_attempts(key.offset) >= max {
                 dead.push(Lease { key, attempts: before, until: None, is_handed_over: true });
                 continue;
             }
@@ -107,10 +107,11 @@ impl Topic {
         handed
     }
 
-    /// Those of these messages that are still with their taker.
+    /// Those of these messages that are still with their taker, also if they are gone otherwise.
     pub(crate) fn still_taken(&self, id: SubscriptionId, taken: &[(u64, u32)]) -> Vec<u64> {
         let Some(subscription) = self.subscriptions.get(&id) else { return Vec::new() };
-        let still = taken.iter().filter(|it| subscription.is_taken(**it));
+        let is_its = |it| subscription.is_taken(it) || subscription.is_in_doubt(it);
+        let still = taken.iter().filter(|it| is_its(**it));
         still.map(|(offset, _)| *offset).collect()
     }
 
@@ -124,20 +125,29 @@ impl Topic {
     /// The subscriber has these. What it has acknowledged before does not count; what it acknowledges without having
     /// taken it, it has from before a restart, or does not want.
     pub(crate) fn acknowledge(&mut self, id: SubscriptionId, offsets: &[u64]) -> usize {
-        let mut done = 0;
+        let (mut done, mut had) = (0, 0);
         for offset in offsets {
-            done += usize::from(self.finish(id, *offset).is_continue());
+            match self.finish(id, *offset).is_continue() {
+                true => done += 1,
+                false => had += self.touch(id).map_or(0, |it| usize::from(it.had(*offset))),
+            }
         }
         self.touched.insert(id);
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.counters.acknowledged += done as u64;
             subscription.isolate = subscription.isolate.saturating_sub(done);
             subscription.raise_floor(self.next);
-            if done > 0 {
+            if done + had > 0 {
                 subscription.wake_with_room();
             }
         }
         done
+    }
+
+    /// The subscriber has these, at these attempts. What somebody else has by now it says nothing of.
+    pub(crate) fn acknowledge_taken(&mut self, id: SubscriptionId, taken: &[(u64, u32)]) -> usize {
+        let still = self.still_taken(id, taken);
+        self.acknowledge(id, &still)
     }
 
     /// Messages that were handed over and are going to be acknowledged by their ids.
@@ -162,8 +172,10 @@ impl Topic {
         let Some(subscription) = self.subscriptions.get(&id) else { return 0 };
         let end = offset.saturating_add(1).min(self.next);
         let pending = subscription.acked.unmarked(subscription.acked.floor(), end);
-        let pending: Vec<u64> = pending.filter(|it| !subscription.dead.contains_key(it)).collect();
-        self.acknowledge(id, &pending)
+        let pending = pending.filter(|it| !subscription.dead.contains_key(it));
+        let doubts = subscription.doubts.range(..end).map(|(offset, _)| *offset);
+        let these: Vec<u64> = pending.chain(doubts).collect();
+        self.acknowledge(id, &these)
     }
 
     /// Takes one message off a queue; breaks where it is not in it.
@@ -210,7 +222,7 @@ impl Topic {
             let (offset, _) = it;
             let Some(lease) = subscription.end_lease(offset) else { continue };
             subscription.set_attempts(offset, lease.attempts);
-            if failure == Failure::Rejected || own_attempts(subscription, offset) >= max {
+            if failure == Failure::Rejected || subscription.own_attempts(offset) >= max {
                 dead.push(lease);
                 continue;
             }
@@ -231,6 +243,7 @@ impl Topic {
         for lease in dead {
             self.put_aside(id, lease, reason, now);
         }
+        self.lose_taken(id, taken);
     }
 
     /// The holder is not there any more: what it has not acknowledged goes to the next.
@@ -249,6 +262,8 @@ impl Topic {
         }
         subscription.hide_gaps();
         subscription.wake();
+        let doubts = subscription.doubts_of_holder();
+        self.lose(id, doubts);
     }
 
     /// Gives back what was taken and never handed over: no attempt was made.
@@ -261,6 +276,7 @@ impl Topic {
             }
         }
         subscription.wake();
+        self.lose_taken(id, taken);
     }
 
     /// Lets a message wait before it is tried again, because a hook says so.
@@ -291,15 +307,18 @@ impl Topic {
             subscription.put_back(key);
             woken = true;
         }
-        let mut dead = Vec::new();
+        let (mut dead, mut lost) = (Vec::new(), Vec::new());
         while let Some((_, offset)) =
             subscription.leases.first().copied().filter(|(at, _)| *at <= now.monotonic)
         {
             subscription.leases.pop_first();
-            let Some(lease) = subscription.in_flight.remove(&offset) else { continue };
+            let Some(lease) = subscription.in_flight.remove(&offset) else {
+                lost.push(offset);
+                continue;
+            };
             subscription.set_attempts(offset, lease.attempts);
             woken = true;
-            match own_attempts(subscription, offset) >= subscription.record.settings.max_attempts {
+            match subscription.own_attempts(offset) >= subscription.record.settings.max_attempts {
                 true => dead.push(lease),
                 false => subscription.put_back(lease.key),
             }
@@ -310,6 +329,7 @@ impl Topic {
         for lease in dead {
             self.put_aside(id, lease, "it was not acknowledged in time", now);
         }
+        self.lose(id, lost);
     }
 
     fn put_aside(&mut self, id: SubscriptionId, lease: Lease, reason: &str, now: Now) {
@@ -343,12 +363,6 @@ impl Topic {
         gaps.iter().for_each(|from| subscription.hide_gap(*from));
         subscription.wake();
     }
-}
-
-/// Attempts that were seen to fail; those of crashes are guesses.
-fn own_attempts(subscription: &Subscription, offset: u64) -> u32 {
-    let attempts = subscription.attempts.get(&offset).copied().unwrap_or(0);
-    attempts.saturating_sub(subscription.pardoned.get(&offset).copied().unwrap_or(0))
 }
 
 /// The next message to be taken, in the order of the queue; it counts as taken.

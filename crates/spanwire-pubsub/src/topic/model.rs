@@ -10,6 +10,7 @@ use crate::store::GapCause;
 
 mod check;
 mod ops;
+mod order;
 mod steps;
 
 /// A second, in the unit of the clocks.
@@ -46,7 +47,7 @@ enum At {
 struct Item {
     offset: u64,
     failed: u32,
-    /// Of these, how many do not count any more, because somebody put it back; a restart forgets it.
+    /// Of these, how many do not count any more, because somebody put it back.
     pardoned: u32,
     at: At,
 }
@@ -70,6 +71,8 @@ struct Queue {
     crashed_below: u64,
     paused_until: Option<i64>,
     isolate: usize,
+    /// What is gone and may have arrived: the cause, the attempt, until when that may be said.
+    doubts: BTreeMap<u64, (GapCause, u32, Option<i64>)>,
     /// What it has to be told, and was not.
     gaps: BTreeMap<u64, GapCause>,
 }
@@ -227,6 +230,7 @@ impl Model {
     fn end_waits(&mut self, id: u64, now: Now) {
         let Some(queue) = self.queues.get_mut(&id) else { return };
         queue.paused_until.take_if(|at| *at <= now.monotonic);
+        queue.lose(|_, _, until| until.is_some_and(|until| until <= now.monotonic));
         for index in 0..queue.items.len() {
             match queue.items[index].at {
                 At::Delayed(at) if at <= now.monotonic => queue.items[index].at = At::Ready,
@@ -288,6 +292,7 @@ impl Model {
     fn acknowledge(&mut self, id: u64, offsets: &[u64]) -> usize {
         let Some(queue) = self.queues.get_mut(&id) else { return 0 };
         let before = queue.items.len();
+        queue.doubts.retain(|offset, _| !offsets.contains(offset));
         queue.items.retain(|item| !offsets.contains(&item.offset));
         let done = before - queue.items.len();
         queue.isolate = queue.isolate.saturating_sub(done);
@@ -298,7 +303,8 @@ impl Model {
     fn acknowledge_up_to(&mut self, id: u64, offset: u64) -> usize {
         let Some(queue) = self.queues.get(&id) else { return 0 };
         let below = queue.items.iter().filter(|it| it.offset <= offset && it.at != At::Dead);
-        let below: Vec<u64> = below.map(|it| it.offset).collect();
+        let doubts = queue.doubts.range(..=offset).map(|(offset, _)| *offset);
+        let below: Vec<u64> = below.map(|it| it.offset).chain(doubts).collect();
         self.acknowledge(id, &below)
     }
 
@@ -324,6 +330,7 @@ impl Model {
             crashed_below: 0,
             paused_until: None,
             isolate: 0,
+            doubts: BTreeMap::new(),
             gaps,
         };
         self.queues.insert(id, queue);
@@ -334,8 +341,8 @@ impl Model {
         let volatile: Vec<u64> =
             self.log.iter().filter(|(_, held)| !held.guaranteed).map(|(at, _)| *at).collect();
         for queue in self.queues.values_mut() {
+            queue.lose(|_, _, _| true);
             for item in &mut queue.items {
-                item.pardoned = 0;
                 if let At::Taken { .. } = item.at
                     && is_clean
                 {
@@ -391,7 +398,24 @@ impl Queue {
     fn drop_item(&mut self, offset: u64, cause: GapCause) {
         let Some(index) = self.items.iter().position(|item| item.offset == offset) else { return };
         let item = self.items.remove(index);
-        if !matches!(item.at, At::Dead | At::Taken { handed: true, .. }) {
+        match item.at {
+            At::Dead => {}
+            At::Taken { handed: true, attempt, until } if self.wishes.positions => {
+                self.doubts.insert(offset, (cause, attempt, until));
+            }
+            At::Taken { handed: true, .. } => {}
+            _ => self.note(offset, cause),
+        }
+    }
+
+    /// What is in doubt did not arrive.
+    fn lose(&mut self, is_meant: impl Fn(u64, u32, Option<i64>) -> bool) {
+        let lost = |(offset, it): (&u64, &(GapCause, u32, Option<i64>))| {
+            is_meant(*offset, it.1, it.2).then_some((*offset, it.0))
+        };
+        let lost: Vec<_> = self.doubts.iter().filter_map(lost).collect();
+        for (offset, cause) in lost {
+            self.doubts.remove(&offset);
             self.note(offset, cause);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Topic;
 use super::log::{Content, Entry};
 use super::subscribe::ranges;
-use super::subscription::Subscription;
+use super::subscription::{Lease, Subscription};
 use crate::id::SubscriptionId;
 use crate::message::{EncodedMessage, Header, Message, StoredMessage};
 use crate::store::{Change, GapCause, GapRecord};
@@ -80,14 +80,15 @@ impl Topic {
             return is_there;
         };
         let Some(subscription) = self.touch(id) else { return false };
-        let lease = subscription.in_flight.get(&offset);
-        let is_told = lease.is_some_and(|lease| lease.is_handed_over)
-            || subscription.dead.contains_key(&offset);
+        let handed = subscription.handed_over(offset);
+        let is_dead = subscription.dead.contains_key(&offset);
         if self.finish(id, offset).is_break() {
             return false;
         }
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
-            if !is_told {
+            if let Some(lease) = handed {
+                subscription.doubt(lease, GapCause::Deleted);
+            } else if !is_dead {
                 subscription.note_gap(offset, GapCause::Deleted);
                 *self.counters.gaps.entry(GapCause::Deleted).or_default() += 1;
             }
@@ -97,8 +98,7 @@ impl Topic {
         true
     }
 
-    /// Puts a message that was put aside back into its queue, with all its attempts ahead. A restart
-    /// forgets that.
+    /// Puts a message that was put aside back into its queue, with all its attempts ahead.
     pub(crate) fn requeue(&mut self, id: SubscriptionId, offset: u64) -> bool {
         self.touched.insert(id);
         let (Some(subscription), Some(entry)) =
@@ -111,8 +111,7 @@ impl Topic {
         }
         subscription.changes.push(Change::PutDead(id, offset, None));
         // Repeats stay marked as such; only the attempts to come are counted from here.
-        let attempts = subscription.attempts.get(&offset).copied().unwrap_or(0);
-        subscription.pardoned.insert(offset, attempts);
+        subscription.pardon(offset);
         subscription.unnote_gap(offset, GapCause::Dead);
         subscription.depth += 1;
         subscription.put_back(entry.key);
@@ -144,7 +143,8 @@ impl Topic {
         for subscription in self.subscriptions.values_mut() {
             self.touched.insert(subscription.id);
             let handed = subscription.in_flight.values().filter(|lease| lease.is_handed_over);
-            let untold = (subscription.depth - handed.count()) as u64;
+            let handed: Vec<Lease> = handed.copied().collect();
+            let untold = (subscription.depth - handed.len()) as u64;
             if untold > 0 {
                 *self.counters.gaps.entry(GapCause::Deleted).or_default() += untold;
             }
@@ -159,6 +159,9 @@ impl Topic {
                     let (count, cause) = (to - from + 1, GapCause::Deleted);
                     subscription.note_gaps(from, GapRecord { to, count, cause });
                 }
+            }
+            for lease in handed {
+                subscription.doubt(lease, GapCause::Deleted);
             }
             subscription.forget_all(self.next);
         }

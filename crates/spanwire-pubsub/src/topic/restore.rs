@@ -45,7 +45,7 @@ impl Restored {
 
     pub(crate) fn attempts(&mut self, id: SubscriptionId, offset: u64, attempts: u32) {
         if let Some(subscription) = self.topic.subscriptions.get_mut(&id) {
-            subscription.attempts.insert(offset, attempts);
+            subscription.restore_attempts(offset, attempts);
         }
     }
 
@@ -114,8 +114,7 @@ impl Restored {
             let is_gone = |offset: &u64| topic.log.get(*offset).is_none();
             let lost: Vec<u64> = subscription.attempts.keys().copied().filter(is_gone).collect();
             for offset in lost {
-                subscription.attempts.remove(&offset);
-                subscription.changes.push(Change::PutAttempts(id, offset, 0));
+                subscription.forget_attempts(offset);
             }
             let lost: Vec<u64> = subscription.dead.keys().copied().filter(is_gone).collect();
             for offset in lost {

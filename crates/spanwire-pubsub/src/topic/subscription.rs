@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::acked::Acked;
+use super::doubt::Doubt;
 use super::log::{LANES, QueueKey};
 use crate::id::SubscriptionId;
 use crate::store::{Change, DeadLetter, GapCause, GapRecord, SubscriptionRecord};
@@ -34,7 +35,7 @@ pub(super) struct Lease {
     pub(super) attempts: u32,
     /// Until when, on the monotonic clock; `None` for as long as its holder is there.
     pub(super) until: Option<i64>,
-    /// Whether the subscriber has been given it, so that its loss is no gap.
+    /// Whether the subscriber has been given it, so that its loss is no gap as long as that may have arrived.
     pub(super) is_handed_over: bool,
 }
 
@@ -48,7 +49,9 @@ pub(crate) struct Subscription {
     /// Behind the cursors, and to be taken before anything else of its order.
     pub(super) ready: BTreeSet<QueueKey>,
     pub(super) in_flight: BTreeMap<u64, Lease>,
-    /// Leases that end by themselves.
+    /// Messages that are gone and may have arrived.
+    pub(super) doubts: BTreeMap<u64, Doubt>,
+    /// Leases that end by themselves, also of messages that are in doubt.
     pub(super) leases: BTreeSet<(i64, u64)>,
     /// Messages that wait before they are tried again.
     pub(super) delayed: BTreeSet<(i64, QueueKey)>,
@@ -105,6 +108,7 @@ impl Subscription {
             cursors: [None; LANES],
             ready: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             leases: BTreeSet::new(),
             delayed: BTreeSet::new(),
             delayed_until: HashMap::new(),
@@ -136,18 +140,22 @@ impl Subscription {
         self.in_flight.len()
     }
 
+    /// How many messages may still be acknowledged.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.in_flight.len() + self.doubts.len()
+    }
+
+    /// A message that was given to the subscriber.
+    pub(super) fn handed_over(&self, offset: u64) -> Option<Lease> {
+        self.in_flight.get(&offset).copied().filter(|lease| lease.is_handed_over)
+    }
+
     pub(crate) fn dead(&self) -> &BTreeMap<u64, DeadLetter> {
         &self.dead
     }
 
     pub(crate) fn is_held_by(&self, holder: HolderId) -> bool {
         self.holder.as_ref().is_some_and(|it| it.id == holder)
-    }
-
-    /// How often delivery was tried before.
-    pub(super) fn attempts_before(&self, offset: u64) -> u32 {
-        let crashes = if offset < self.record.crashed_below { self.record.crashes } else { 0 };
-        self.attempts.get(&offset).copied().unwrap_or(0).saturating_add(crashes)
     }
 
     /// Wakes whoever may take messages.
@@ -239,24 +247,13 @@ impl Subscription {
         }
     }
 
-    pub(super) fn set_attempts(&mut self, offset: u64, attempts: u32) {
-        // Those that crashes account for are not counted twice.
-        let crashes = if offset < self.record.crashed_below { self.record.crashes } else { 0 };
-        let attempts = attempts.saturating_sub(crashes);
-        self.attempts.insert(offset, attempts);
-        self.changes.push(Change::PutAttempts(self.id, offset, attempts));
-    }
-
     /// Forgets everything about a message but that it is done with.
     pub(super) fn forget(&mut self, key: QueueKey) {
         let offset = key.offset;
         self.end_lease(offset);
         self.ready.remove(&key);
         self.end_delay(key);
-        self.pardoned.remove(&offset);
-        if self.attempts.remove(&offset).is_some() {
-            self.changes.push(Change::PutAttempts(self.id, offset, 0));
-        }
+        self.forget_attempts(offset);
         if self.dead.remove(&offset).is_some() {
             self.changes.push(Change::PutDead(self.id, offset, None));
         }
@@ -347,16 +344,16 @@ impl Subscription {
     pub(super) fn forget_all(&mut self, next: u64) {
         self.ready.clear();
         self.in_flight.clear();
-        self.leases.clear();
+        // What was handed over may still be acknowledged, also by its id.
+        let doubts = &self.doubts;
+        self.leases.retain(|(_, offset)| doubts.contains_key(offset));
+        self.ids.retain(|_, offset| doubts.contains_key(offset));
         self.delayed.clear();
         self.delayed_until.clear();
-        self.ids.clear();
         self.paused_until = None;
         self.isolate = 0;
         self.depth = 0;
-        for offset in std::mem::take(&mut self.attempts).into_keys() {
-            self.changes.push(Change::PutAttempts(self.id, offset, 0));
-        }
+        self.forget_all_attempts();
         for offset in std::mem::take(&mut self.dead).into_keys() {
             self.changes.push(Change::PutDead(self.id, offset, None));
         }
@@ -367,8 +364,8 @@ impl Subscription {
     pub(super) fn remember_ids(&mut self, ids: impl Iterator<Item = (Arc<str>, u64)>) {
         self.ids.extend(ids);
         if self.ids.len() > self.ids_limit {
-            let acked = &self.acked;
-            self.ids.retain(|_, offset| !acked.contains(*offset));
+            let (acked, doubts) = (&self.acked, &self.doubts);
+            self.ids.retain(|_, offset| !acked.contains(*offset) || doubts.contains_key(offset));
             self.ids_limit = 2 * self.ids.len() + FORGOTTEN_IDS;
         }
     }

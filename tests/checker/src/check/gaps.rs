@@ -125,7 +125,10 @@ fn overlapping(model: &Model<'_>, subscription: &Subscription<'_>, out: &mut Vec
     sorted.sort_by_key(|(moment, gap)| (&gap.epoch, gap.from, moment.index));
     for (before, after) in sorted.iter().zip(sorted.iter().skip(1)) {
         let ((one, first), (two, second)) = (before, after);
-        if first.epoch == second.epoch && second.from <= first.to {
+        if first.epoch == second.epoch
+            && second.from <= first.to
+            && !told_again(model, (*one, first), (*two, second))
+        {
             let text = format!(
                 "the gap {} to {} was reported to {} by two receipts",
                 second.from,
@@ -135,6 +138,12 @@ fn overlapping(model: &Model<'_>, subscription: &Subscription<'_>, out: &mut Vec
             out.push(model.violation(Invariant::I4, &[one.index, two.index], text));
         }
     }
+}
+
+/// Whether the server was killed after it had sent the one, and before it stored that.
+fn told_again(model: &Model<'_>, one: (Moment, &Gap), two: (Moment, &Gap)) -> bool {
+    let (from, to) = (one.0.at.min(two.0.at), one.0.at.max(two.0.at));
+    one.1.connection != two.1.connection && model.killed(from.saturating_sub(model.transit), to)
 }
 
 fn delivered_too(model: &Model<'_>, subscription: &Subscription<'_>, out: &mut Vec<Violation>) {

@@ -8,7 +8,7 @@ use super::{
     Attachment, Call, Confirmed, Delivered, Model, Moment, Outcome, Problem, Published, Removal,
     Subscription,
 };
-use crate::event::{Event, OperatorAction, Record};
+use crate::event::{Event, OperatorAction, Record, Stop};
 use crate::history::History;
 
 /// Names of the history, and what they stand for.
@@ -35,6 +35,7 @@ impl<'h> Model<'h> {
             deliveries: Vec::new(),
             removals: Vec::new(),
             stops: Vec::new(),
+            kills: Vec::new(),
             shared_ids: Vec::new(),
             problem: None,
         };
@@ -129,8 +130,11 @@ impl<'h> Model<'h> {
                 });
                 taken.map(|_| "call")
             }
-            Event::ServerStopping { .. } => {
+            Event::ServerStopping { how } => {
                 self.stops.push((moment.at, u64::MAX));
+                if *how != Stop::Stop {
+                    self.kills.push((moment.at, u64::MAX));
+                }
                 None
             }
             Event::Settings { transit, expiry } => {
@@ -188,7 +192,7 @@ impl<'h> Model<'h> {
                 }
             }
             Event::ServerRunning {} => {
-                for stop in self.stops.iter_mut().rev() {
+                for stop in self.stops.iter_mut().chain(&mut self.kills) {
                     if stop.1 == u64::MAX && stop.0 <= moment.at {
                         stop.1 = moment.at;
                     }

@@ -325,3 +325,21 @@ async fn a_subscription_ends_with_its_consumer_not_with_a_former_one() {
     assert_eq!(second.end().await, Ok(true));
     assert!(broker.subscription(&key).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn invariant_33_whoever_waits_for_messages_has_to_be_allowed_when_they_come() {
+    let (broker, ..) = fresh(TopicSettings::default()).await;
+    let mut settings = endpoint(1, EndpointKind::Wsx, &["pub=/*", "sub=/*"]);
+    broker.set_endpoints(vec![settings.clone()]);
+    let owner = broker.endpoint_by_id(EndpointId(1)).unwrap();
+    let key = broker.subscribe(&owner, TOPIC, Subscribe::default()).await.unwrap().key;
+    let wish = Pull { limit: 0, lease: None, wait: Duration::from_secs(60) };
+    settings.patterns.clear();
+    let (pulled, ()) = tokio::join!(broker.pull(&owner, "", &key, wish), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        broker.set_endpoints(vec![settings]);
+        publish(&broker, "secret").await;
+    });
+    assert_eq!(pulled.unwrap_err(), PubSubError::Forbidden);
+    assert_eq!(broker.subscription(&key).unwrap().depth, 1);
+}

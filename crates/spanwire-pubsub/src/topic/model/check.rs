@@ -219,13 +219,15 @@ impl World {
         }
     }
 
-    /// Some of what somebody has taken.
+    /// Some of what somebody has taken, also of what is gone since.
     pub(super) fn some_taken(&self, id: u64, which: u16) -> Vec<(u64, u32)> {
         let items = self.model.queues[&id].items.iter();
         let taken = items.filter_map(|item| match item.at {
             At::Taken { attempt, .. } => Some((item.offset, attempt)),
             _ => None,
         });
+        let doubts = self.model.queues[&id].doubts.iter().map(|(at, it)| (*at, it.1));
+        let taken = taken.chain(doubts);
         let is_meant = |(index, _): &(usize, (u64, u32))| which >> (index % 16) & 1 == 1;
         taken.enumerate().filter(is_meant).map(|(_, it)| it).collect()
     }
@@ -242,7 +244,9 @@ impl World {
         let mut tried = 0;
         let mut dead = Vec::new();
         for (offset, attempt) in &taken {
-            let index = queue.items.iter().position(|item| item.offset == *offset).unwrap();
+            queue.lose(|at, since, _| (at, since) == (*offset, *attempt));
+            let index = queue.items.iter().position(|item| item.offset == *offset);
+            let Some(index) = index else { continue };
             queue.items[index].failed += 1;
             if how == 2 || queue.items[index].counted() >= queue.wishes.max_attempts {
                 dead.push(index);
@@ -267,6 +271,7 @@ impl World {
 
     pub(super) fn release(&mut self, id: u64) {
         let queue = self.model.queues.get_mut(&id).unwrap();
+        queue.lose(|_, _, until| until.is_none());
         for item in &mut queue.items {
             if matches!(item.at, At::Taken { until: None, .. }) {
                 item.failed += 1;
@@ -380,6 +385,8 @@ impl World {
             assert_eq!(subscription.depth(), all.len() - dead.len(), "depth of {id}");
             let taken = queue.in_state(|at| matches!(at, At::Taken { .. }));
             assert_eq!(subscription.in_flight.keys().copied().collect::<BTreeSet<_>>(), taken);
+            let doubts: Vec<u64> = subscription.doubts.keys().copied().collect();
+            assert_eq!(doubts, queue.doubts.keys().copied().collect::<Vec<_>>(), "doubts of {id}");
             assert_eq!(subscription.paused_until, queue.paused_until, "pause of {id}");
             assert_eq!(subscription.isolate, queue.isolate, "isolation of {id}");
             let mut gaps = BTreeMap::new();

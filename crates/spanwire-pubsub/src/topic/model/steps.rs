@@ -177,7 +177,9 @@ impl World {
                 // Nobody saw them: the attempt does not count.
                 for (offset, attempt) in taken {
                     let queue = self.model.queues.get_mut(&id).unwrap();
-                    let item = queue.items.iter_mut().find(|it| it.offset == offset).unwrap();
+                    queue.lose(|at, since, _| (at, since) == (offset, attempt));
+                    let item = queue.items.iter_mut().find(|it| it.offset == offset);
+                    let Some(item) = item else { continue };
                     item.at = At::Ready;
                     self.seen.insert((id, offset), attempt - 1);
                 }
@@ -187,7 +189,8 @@ impl World {
                     let wait = Duration::from_secs(1);
                     self.topic.postpone(key, (offset, attempt), wait, self.now);
                     let queue = self.model.queues.get_mut(&id).unwrap();
-                    let item = queue.items.iter_mut().find(|it| it.offset == offset).unwrap();
+                    let item = queue.items.iter_mut().find(|it| it.offset == offset);
+                    let Some(item) = item else { continue };
                     item.at = At::Delayed(self.now.monotonic + SECOND);
                     self.seen.insert((id, offset), attempt - 1);
                 }
