@@ -34,7 +34,9 @@ use serde_json::Value;
 use spanwire_protocol::{Codec, ConnectionId, Payload, PayloadError};
 use spanwire_pubsub::{Broker, Consumer};
 use spanwire_service::{BoxFuture, Context, PayloadService, Registry, ServiceError, Source};
+use tokio_util::sync::CancellationToken;
 
+pub use take::pull;
 pub use target::{ServiceTopics, service_topic};
 
 /// What the services need.
@@ -45,6 +47,8 @@ pub struct PubSub {
     pub clients: Arc<dyn Clients>,
     /// Topics whose messages go to services; without it nobody publishes to services.
     pub service_topics: Option<Arc<dyn ServiceTopics>>,
+    /// Cancelled when the server begins to stop: nobody waits for messages any more.
+    pub stop: CancellationToken,
     /// How the services behave where releases of Zato differ.
     pub options: Options,
 }

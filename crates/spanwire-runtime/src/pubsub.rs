@@ -24,7 +24,7 @@ mod service_topics;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use spanwire_builtins::pubsub::{Options, PubSub as Services};
@@ -57,6 +57,9 @@ pub(crate) struct PubSub {
     /// Who notifies, by subscription.
     notifiers: Mutex<HashMap<SubscriptionId, CancellationToken>>,
     clients: notify::Clients,
+    /// Cancelled when a stop begins: nobody waits for messages any more.
+    pub(crate) stop: CancellationToken,
+    accounts: Arc<Accounts>,
 }
 
 /// What a broker is opened with.
@@ -81,11 +84,11 @@ impl PubSub {
         };
         let mut limits = BrokerSettings::default();
         limits.max_message_bytes = settings.limits.message_bytes;
-        let accounts = Accounts::new(metrics, settings).map_err(StartError::data)?;
+        let accounts = Arc::new(Accounts::new(metrics, settings).map_err(StartError::data)?);
         let broker = Broker::builder(store)
             .settings(limits)
             .hooks(Arc::new(hooks::ServiceHooks::new(ports)))
-            .observer(Arc::new(accounts))
+            .observer(Arc::clone(&accounts) as _)
             .open()
             .map_err(StartError::data)?;
         let running = Arc::new(ArcSwap::<Snapshot>::default());
@@ -97,6 +100,8 @@ impl PubSub {
             running: Arc::clone(&running),
             notifiers: Mutex::default(),
             clients: notify::Clients::default(),
+            stop: CancellationToken::new(),
+            accounts,
         });
         let services = Services {
             broker: broker.clone(),
@@ -107,21 +112,33 @@ impl PubSub {
                 running,
             }),
             service_topics: Some(Arc::new(service_topics::Made::new(&this))),
+            stop: this.stop.clone(),
             options: this.options.clone(),
         };
         spanwire_builtins::pubsub::register(ports.registry(), services);
         Ok(this)
     }
 
-    /// Stores what is left; nothing is published or delivered any more.
-    pub(crate) async fn close(&self) {
+    /// A stop begins: whoever waits for messages gets none any more.
+    pub(crate) fn end_waits(&self) {
+        self.stop.cancel();
+    }
+
+    /// Stores what is left, until then; nothing is published or delivered any more.
+    pub(crate) async fn close(&self, until: Instant) {
+        self.end_waits();
         self.stop_notifiers();
-        match tokio::time::timeout(CLOSE_TIMEOUT, self.broker.close()).await {
+        match tokio::time::timeout_at(until.into(), self.broker.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::error!(%error, "the message log could not be closed properly")
             }
             Err(_) => tracing::error!("the message log took too long to close"),
+        }
+        let accounts = Arc::clone(&self.accounts);
+        let written = tokio::task::spawn_blocking(move || accounts.finish());
+        if tokio::time::timeout_at(until.into(), written).await.is_err() {
+            tracing::error!("the audit of messages took too long to write");
         }
     }
 }
@@ -152,7 +169,5 @@ impl std::fmt::Debug for PubSub {
 
 /// How long messages wait whose subscriber has lost the right to have them, before it is looked whether it has it again.
 const REVOKED_PAUSE: Duration = Duration::from_secs(1);
-/// How long the last write may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What messages expire after where nobody says otherwise, as existing installations have it.
 const DAY: Duration = Duration::from_secs(86_400);

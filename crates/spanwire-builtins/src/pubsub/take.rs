@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use spanwire_protocol::{Codec, Payload, TopicAccess};
-use spanwire_pubsub::{Position, PubSubError, Pull, SubKey};
+use spanwire_pubsub::{Broker, Delivered, Endpoint, Position, PubSubError, Pull, SubKey};
 use spanwire_service::{Context, ServiceError};
+use tokio_util::sync::CancellationToken;
 
 use super::caller::{Caller, refused};
 use super::input::{integer, list, read, required, seconds, text};
@@ -119,7 +120,8 @@ async fn fetch(
         // Somebody has to be there when they come.
         wait: wish.wait.unwrap_or_default().min(ctx.remaining().saturating_sub(ANSWER_MARGIN)),
     };
-    let taken = pubsub.broker.pull(&caller.endpoint, &caller.client_id, key, pull).await;
+    let (endpoint, client) = (&caller.endpoint, &caller.client_id);
+    let taken = self::pull(&pubsub.broker, &pubsub.stop, endpoint, client, key, pull).await;
     let taken = taken.map_err(refused)?;
     let one = |delivered| envelope::pull(delivered, key, codec, &pubsub.options);
     let mut messages: Vec<_> = taken.iter().map(one).collect();
@@ -143,11 +145,34 @@ pub(super) async fn queue_get_messages(
         lease: Some(wish.lease.filter(|lease| !lease.is_zero()).unwrap_or(QUEUE_LEASE)),
         wait: wish.wait.unwrap_or_default().min(ctx.remaining().saturating_sub(ANSWER_MARGIN)),
     };
-    let taken = pubsub.broker.pull(&caller.endpoint, &caller.client_id, &key, pull).await;
+    let (endpoint, client) = (&caller.endpoint, &caller.client_id);
+    let taken = self::pull(&pubsub.broker, &pubsub.stop, endpoint, client, &key, pull).await;
     let taken = taken.map_err(refused)?;
     let codec = input.codec();
     let one = |delivered| envelope::queued(delivered, codec, &pubsub.options);
     Payload::from_items(codec, taken.iter().map(one).collect()).map_err(ServiceError::internal)
+}
+
+/// Asks for messages of a subscription; nobody waits for any once `stop` is cancelled.
+///
+/// # Errors
+/// As [`Broker::pull`].
+///
+/// # Cancel safety
+/// As [`Broker::pull`].
+pub async fn pull(
+    broker: &Broker,
+    stop: &CancellationToken,
+    by: &Endpoint,
+    client_id: &str,
+    key: &SubKey,
+    pull: Pull,
+) -> Result<Vec<Delivered>, PubSubError> {
+    let waiting = broker.pull(by, client_id, key, pull);
+    match stop.run_until_cancelled(waiting).await {
+        Some(taken) => taken,
+        None => broker.pull(by, client_id, key, Pull { wait: Duration::ZERO, ..pull }).await,
+    }
 }
 
 fn limit(name: &str, given: Option<i64>, default: usize) -> Result<usize, ServiceError> {

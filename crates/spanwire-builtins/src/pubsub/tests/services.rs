@@ -368,3 +368,24 @@ async fn content_of_a_list_is_pulled_byte_for_byte() {
     let got = std::str::from_utf8(got.bytes()).unwrap();
     assert!(got.contains(r#""data":1.10"#) && got.contains(r#""data":{"b":1,"a":2}"#), "{got}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_once_the_server_stops() {
+    let world = World::new().await;
+    let me = Origin::internal();
+    let topic = json!({"topic_name": "/shared"});
+    let key = text(&world.call(&me, SUBSCRIBE, topic).await.unwrap(), "sub_key");
+    let wish = json!({"sub_key": key, "wait": 20});
+    let start = tokio::time::Instant::now();
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.stop.cancel();
+    };
+    let (got, ()) = tokio::join!(world.call(&me, GET, wish.clone()), stopping);
+    assert_eq!(got, Ok(json!([])));
+    let message = json!({"topic_name": "/shared", "data": 1});
+    world.call(&me, PUBLISH, message).await.unwrap();
+    assert_eq!(ids(&world.call(&me, GET, wish.clone()).await.unwrap()).len(), 1);
+    assert_eq!(world.call(&me, GET, wish).await, Ok(json!([])));
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
