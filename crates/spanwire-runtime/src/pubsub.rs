@@ -21,8 +21,9 @@ mod push;
 mod routes;
 mod service_topics;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,7 @@ use spanwire_protocol::TopicAccess;
 use spanwire_pubsub::store::MessageStore;
 use spanwire_pubsub::store::key_value::KeyValueMessageStore;
 use spanwire_pubsub::store::memory::MemoryMessageStore;
-use spanwire_pubsub::{Broker, BrokerSettings, SubscriptionFacts, SubscriptionId};
+use spanwire_pubsub::{Broker, BrokerSettings, SubKey, SubscriptionFacts, SubscriptionId};
 use spanwire_service::Ports;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +58,11 @@ pub(crate) struct PubSub {
     /// Who notifies, by subscription.
     notifiers: Mutex<HashMap<SubscriptionId, CancellationToken>>,
     clients: notify::Clients,
+    /// Subscriptions made through the API that a managed object has taken over, by its number. After a restart they are
+    /// taken over again.
+    adopted: Mutex<BTreeMap<u64, SubKey>>,
+    /// Whether notifiers were started once.
+    is_applied: AtomicBool,
     /// Cancelled when a stop begins: nobody waits for messages any more.
     pub(crate) stop: CancellationToken,
     accounts: Arc<Accounts>,
@@ -100,9 +106,14 @@ impl PubSub {
             running: Arc::clone(&running),
             notifiers: Mutex::default(),
             clients: notify::Clients::default(),
+            adopted: Mutex::default(),
+            is_applied: AtomicBool::new(false),
             stop: CancellationToken::new(),
             accounts,
         });
+        // Before anybody can subscribe to them.
+        let restored = this.restore_service_topics();
+        tokio::runtime::Handle::current().block_on(restored).map_err(StartError::data)?;
         let services = Services {
             broker: broker.clone(),
             clients: Arc::new(push::PushClients {
@@ -171,3 +182,6 @@ impl std::fmt::Debug for PubSub {
 const REVOKED_PAUSE: Duration = Duration::from_secs(1);
 /// What messages expire after where nobody says otherwise, as existing installations have it.
 const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;

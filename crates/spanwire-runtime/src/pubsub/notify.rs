@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ impl Failed {
 impl PubSub {
     /// Has everybody notified who is to be, and nobody else.
     pub(crate) fn restart_notifiers(self: &Arc<Self>) {
+        self.is_applied.store(true, Ordering::Relaxed);
         self.clients.forget();
         let mut running = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: HashMap<SubscriptionId, SubKey> = self
