@@ -3,6 +3,7 @@
 //! | file | what is there |
 //! |---|---|
 //! | `caller` | who calls, and how refusals read |
+//! | [`content`] | what a message may carry |
 //! | `input` | reading what existing clients send |
 //! | `publish` | `zato.pubsub.pubapi.publish-message`, `zato.pubsub.publish.publish` |
 //! | `subscribe` | subscribing, resuming, unsubscribing |
@@ -16,6 +17,7 @@
 //! endpoint, the wrong role or no pattern, or gives a key that is not its own reads the same 403.
 
 mod caller;
+pub mod content;
 pub mod envelope;
 mod input;
 mod publish;
@@ -29,10 +31,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use spanwire_protocol::{ConnectionId, Payload};
+use spanwire_protocol::{Codec, ConnectionId, Payload, PayloadError};
 use spanwire_pubsub::{Broker, Consumer};
 use spanwire_service::{BoxFuture, Context, PayloadService, Registry, ServiceError, Source};
+use tokio_util::sync::CancellationToken;
 
+pub use take::pull;
 pub use target::{ServiceTopics, service_topic};
 
 /// What the services need.
@@ -43,6 +47,8 @@ pub struct PubSub {
     pub clients: Arc<dyn Clients>,
     /// Topics whose messages go to services; without it nobody publishes to services.
     pub service_topics: Option<Arc<dyn ServiceTopics>>,
+    /// Cancelled when the server begins to stop: nobody waits for messages any more.
+    pub stop: CancellationToken,
     /// How the services behave where releases of Zato differ.
     pub options: Options,
 }
@@ -132,13 +138,31 @@ struct Services<'a> {
 }
 
 impl Services<'_> {
-    fn add<F, Fut>(&self, name: &str, run: F)
+    fn add<F, Fut, O>(&self, name: &str, run: F)
     where
         F: Fn(Arc<PubSub>, Context, Payload) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Value, ServiceError>> + Send + 'static,
+        Fut: Future<Output = Result<O, ServiceError>> + Send + 'static,
+        O: Answer,
     {
         let bound = Bound { pubsub: Arc::clone(&self.pubsub), run };
         self.registry.insert(name, Source::Builtin, Arc::new(bound));
+    }
+}
+
+/// What a service answers: a value, or what is encoded already.
+trait Answer: Send + 'static {
+    fn encode(self, codec: Codec) -> Result<Payload, PayloadError>;
+}
+
+impl Answer for Value {
+    fn encode(self, codec: Codec) -> Result<Payload, PayloadError> {
+        Payload::from_serialize(codec, &self)
+    }
+}
+
+impl Answer for Payload {
+    fn encode(self, codec: Codec) -> Result<Payload, PayloadError> {
+        self.into_codec(codec)
     }
 }
 
@@ -148,17 +172,18 @@ struct Bound<F> {
     run: F,
 }
 
-impl<F, Fut> PayloadService for Bound<F>
+impl<F, Fut, O> PayloadService for Bound<F>
 where
     F: Fn(Arc<PubSub>, Context, Payload) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Value, ServiceError>> + Send + 'static,
+    Fut: Future<Output = Result<O, ServiceError>> + Send + 'static,
+    O: Answer,
 {
     fn call(&self, ctx: Context, input: Payload) -> BoxFuture<'_, Result<Payload, ServiceError>> {
         let codec = input.codec();
         let running = (self.run)(Arc::clone(&self.pubsub), ctx, input);
         Box::pin(async move {
             let output = running.await?;
-            Payload::from_serialize(codec, &output).map_err(ServiceError::internal)
+            output.encode(codec).map_err(ServiceError::internal)
         })
     }
 }

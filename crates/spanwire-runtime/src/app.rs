@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use spanwire_channel::clock;
 use spanwire_protocol::admin::Reloaded;
@@ -107,15 +108,17 @@ impl App {
         Ok(())
     }
 
-    /// Stops: readiness off, no new connections, running calls finish, connections close with 1001. Takes at most the
-    /// drain timeout; what does not end by then is cut off.
+    /// Stops: readiness off, no new connections, running calls finish, connections close with 1001, the message log is
+    /// closed. Takes at most the drain timeout, and a second more if the log needs it; what does not end by then is cut off.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping, without the bound.
     pub async fn shutdown(self) {
         tracing::info!("stopping");
         let drain_timeout = self.reconciler.settings().drain_timeout;
-        let ends = clock::instant() + drain_timeout;
+        let begun = clock::instant();
+        // The message log gets the rest.
+        let ends = begun + drain_timeout.mul_f32(0.9);
         self.host.readiness.stopping.store(true, Ordering::Relaxed);
         // A change that is being applied holds it up for a moment.
         let reconciler = Arc::clone(&self.reconciler);
@@ -124,8 +127,9 @@ impl App {
             tracing::warn!("a change was still being applied");
         }
         self.tasks.stop.cancel();
+        self.host.pubsub.end_waits();
         // Calls get most of the time, close handshakes the rest.
-        self.host.connections.drain(clock::instant() + drain_timeout.mul_f32(0.8));
+        self.host.connections.drain(begun + drain_timeout.mul_f32(0.8));
         self.tasks.requests.close();
         self.tasks.connections.close();
         let ended = async {
@@ -138,10 +142,14 @@ impl App {
                 "not everything ended in time"
             );
         }
-        self.host.pubsub.close().await;
+        let closed = (begun + drain_timeout).max(clock::instant() + SHORTEST_CLOSE);
+        self.host.pubsub.close(closed).await;
         // Services hold on to the broker, and that to its log, which has to be closed as well.
         self.host.ports.registry().clear();
         self.address_file.forget();
         tracing::info!("stopped");
     }
 }
+
+/// What the message log gets of the time of a stop, at least.
+const SHORTEST_CLOSE: Duration = Duration::from_secs(1);

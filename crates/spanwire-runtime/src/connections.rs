@@ -13,6 +13,7 @@ use spanwire_protocol::admin::{
     LastClose, NameSource, UNKNOWN,
 };
 use spanwire_protocol::{CloseFrame, ConnectionId, Payload};
+use spanwire_pubsub::SubscriptionId;
 use spanwire_service::{BoxFuture, ConnectionError, ConnectionFilter, Connections};
 use spanwire_session::AskError;
 
@@ -66,8 +67,8 @@ impl Closed {
 struct Entry {
     handle: ConnectionHandle,
     logged_in: bool,
-    /// What is delivered to it.
-    subscriptions: Vec<ConnectionSubscription>,
+    /// What is delivered to it, by the number of the subscription: what is shown of keys is alike for all of a client.
+    subscriptions: Vec<(SubscriptionId, ConnectionSubscription)>,
 }
 
 impl ConnectionTable {
@@ -117,23 +118,30 @@ impl ConnectionTable {
     }
 
     /// A subscription is delivered to a connection from now on.
-    pub(crate) fn subscribed(&self, id: &ConnectionId, subscription: ConnectionSubscription) {
+    pub(crate) fn subscribed(
+        &self,
+        id: &ConnectionId,
+        number: SubscriptionId,
+        subscription: ConnectionSubscription,
+    ) {
         if let Some(entry) = self.write().get_mut(id) {
-            entry.subscriptions.push(subscription);
+            entry.subscriptions.push((number, subscription));
         }
     }
 
     /// A subscription is not delivered to a connection any more.
-    pub(crate) fn unsubscribed(&self, id: &ConnectionId, sub_key: &str) {
+    pub(crate) fn unsubscribed(&self, id: &ConnectionId, number: SubscriptionId) {
         if let Some(entry) = self.write().get_mut(id)
-            && let Some(at) = entry.subscriptions.iter().position(|it| it.sub_key == sub_key)
+            && let Some(at) = entry.subscriptions.iter().position(|(it, _)| *it == number)
         {
             entry.subscriptions.remove(at);
         }
     }
 
     fn subscriptions(&self, id: &ConnectionId) -> Vec<ConnectionSubscription> {
-        self.read().get(id).map(|entry| entry.subscriptions.clone()).unwrap_or_default()
+        let live = self.read();
+        let of = |entry: &Entry| entry.subscriptions.iter().map(|(_, it)| it.clone()).collect();
+        live.get(id).map(of).unwrap_or_default()
     }
 
     /// Every connection, logged in or not.

@@ -21,10 +21,11 @@ mod push;
 mod routes;
 mod service_topics;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use spanwire_builtins::pubsub::{Options, PubSub as Services};
@@ -33,7 +34,7 @@ use spanwire_protocol::TopicAccess;
 use spanwire_pubsub::store::MessageStore;
 use spanwire_pubsub::store::key_value::KeyValueMessageStore;
 use spanwire_pubsub::store::memory::MemoryMessageStore;
-use spanwire_pubsub::{Broker, BrokerSettings, SubscriptionFacts, SubscriptionId};
+use spanwire_pubsub::{Broker, BrokerSettings, SubKey, SubscriptionFacts, SubscriptionId};
 use spanwire_service::Ports;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +58,14 @@ pub(crate) struct PubSub {
     /// Who notifies, by subscription.
     notifiers: Mutex<HashMap<SubscriptionId, CancellationToken>>,
     clients: notify::Clients,
+    /// Subscriptions made through the API that a managed object has taken over, by its number. After a restart they are
+    /// taken over again.
+    adopted: Mutex<BTreeMap<u64, SubKey>>,
+    /// Whether notifiers were started once.
+    is_applied: AtomicBool,
+    /// Cancelled when a stop begins: nobody waits for messages any more.
+    pub(crate) stop: CancellationToken,
+    accounts: Arc<Accounts>,
 }
 
 /// What a broker is opened with.
@@ -81,11 +90,11 @@ impl PubSub {
         };
         let mut limits = BrokerSettings::default();
         limits.max_message_bytes = settings.limits.message_bytes;
-        let accounts = Accounts::new(metrics, settings).map_err(StartError::data)?;
+        let accounts = Arc::new(Accounts::new(metrics, settings).map_err(StartError::data)?);
         let broker = Broker::builder(store)
             .settings(limits)
             .hooks(Arc::new(hooks::ServiceHooks::new(ports)))
-            .observer(Arc::new(accounts))
+            .observer(Arc::clone(&accounts) as _)
             .open()
             .map_err(StartError::data)?;
         let running = Arc::new(ArcSwap::<Snapshot>::default());
@@ -97,7 +106,14 @@ impl PubSub {
             running: Arc::clone(&running),
             notifiers: Mutex::default(),
             clients: notify::Clients::default(),
+            adopted: Mutex::default(),
+            is_applied: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            accounts,
         });
+        // Before anybody can subscribe to them.
+        let restored = this.restore_service_topics();
+        tokio::runtime::Handle::current().block_on(restored).map_err(StartError::data)?;
         let services = Services {
             broker: broker.clone(),
             clients: Arc::new(push::PushClients {
@@ -107,21 +123,33 @@ impl PubSub {
                 running,
             }),
             service_topics: Some(Arc::new(service_topics::Made::new(&this))),
+            stop: this.stop.clone(),
             options: this.options.clone(),
         };
         spanwire_builtins::pubsub::register(ports.registry(), services);
         Ok(this)
     }
 
-    /// Stores what is left; nothing is published or delivered any more.
-    pub(crate) async fn close(&self) {
+    /// A stop begins: whoever waits for messages gets none any more.
+    pub(crate) fn end_waits(&self) {
+        self.stop.cancel();
+    }
+
+    /// Stores what is left, until then; nothing is published or delivered any more.
+    pub(crate) async fn close(&self, until: Instant) {
+        self.end_waits();
         self.stop_notifiers();
-        match tokio::time::timeout(CLOSE_TIMEOUT, self.broker.close()).await {
+        match tokio::time::timeout_at(until.into(), self.broker.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::error!(%error, "the message log could not be closed properly")
             }
             Err(_) => tracing::error!("the message log took too long to close"),
+        }
+        let accounts = Arc::clone(&self.accounts);
+        let written = tokio::task::spawn_blocking(move || accounts.finish());
+        if tokio::time::timeout_at(until.into(), written).await.is_err() {
+            tracing::error!("the audit of messages took too long to write");
         }
     }
 }
@@ -152,7 +180,8 @@ impl std::fmt::Debug for PubSub {
 
 /// How long messages wait whose subscriber has lost the right to have them, before it is looked whether it has it again.
 const REVOKED_PAUSE: Duration = Duration::from_secs(1);
-/// How long the last write may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What messages expire after where nobody says otherwise, as existing installations have it.
 const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;

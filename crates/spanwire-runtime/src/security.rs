@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use spanwire_channel::backend::Principal;
 use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
-use spanwire_config::{ChangedObject, Kind, Object, Security};
+use spanwire_config::{ChangedObject, Kind, Object, Security, SecurityType};
 use spanwire_crypto::Secret;
 
 use self::throttle::Throttle;
@@ -37,6 +37,8 @@ pub(crate) struct Definitions {
 struct Definition {
     principal: Principal,
     password: Secret,
+    /// Whether it is a user name with a password; otherwise an API key.
+    is_basic: bool,
     is_active: bool,
 }
 
@@ -53,7 +55,8 @@ pub(crate) struct CredentialChanges {
 /// them from turning that into a storm.
 const REFUSAL_DELAY: Duration = Duration::from_millis(1500);
 
-/// Stands for all definitions together where failures are counted; no definition can have this name.
+/// Failures of user names are counted for all definitions together, under this name, which none can have: a password that
+/// is tried on several ways is tried once.
 const ANY_DEFINITION: &str = "";
 
 impl Definitions {
@@ -124,7 +127,8 @@ impl Definitions {
         };
         // An empty secret matches nothing.
         let password = Secret::new(password.unwrap_or_default());
-        Definition { principal, password, is_active: object.is_active }
+        let is_basic = object.r#type == SecurityType::BasicAuth;
+        Definition { principal, password, is_basic, is_active: object.is_active }
     }
 
     /// Whether a connection could be made now as it was made then.
@@ -155,7 +159,10 @@ impl Definitions {
         password: &str,
         from: IpAddr,
     ) -> Verdict {
-        let key = self.throttle.key(definition, username.unwrap_or_default(), from);
+        let key = match username {
+            Some(username) => self.throttle.key(ANY_DEFINITION, username, from),
+            None => self.throttle.key(definition, "", from),
+        };
         if self.throttle.is_blocked(key) {
             return Verdict::Throttled(REFUSAL_DELAY);
         }
@@ -176,7 +183,8 @@ impl Definitions {
         }
     }
 
-    /// Checks a user name and a password against every definition with that name.
+    /// Checks a user name and a password against every Basic Auth definition with that user name. If several match it is
+    /// the one whose name comes first.
     pub(crate) fn check_any(&self, username: &str, password: &str, from: IpAddr) -> Verdict {
         let key = self.throttle.key(ANY_DEFINITION, username, from);
         if self.throttle.is_blocked(key) {
@@ -187,11 +195,13 @@ impl Definitions {
         drop(by_name);
         // All are compared, and both parts of each, so that time does not tell which was wrong.
         let user = format!("u{username}");
-        let matching = known.iter().fold(None, |found, known| {
+        let matches = |known: &Arc<Definition>| {
             let own = Secret::new(format!("u{}", known.principal.username));
-            let matches = own.matches(&user) & known.password.matches(password) & known.is_active;
-            if matches { Some(known) } else { found }
-        });
+            own.matches(&user) & known.password.matches(password) & known.is_active & known.is_basic
+        };
+        let matching: Vec<_> = known.into_iter().filter(matches).collect();
+        let name = |known: &Arc<Definition>| Arc::clone(&known.principal.security_name);
+        let matching = matching.into_iter().min_by_key(name);
         match matching {
             Some(known) => {
                 self.throttle.succeeded(key);
@@ -330,5 +340,36 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(matches!(right(from()), Verdict::Accepted(_)));
         assert_eq!(wrong(), Verdict::Refused(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_basic_auth_matches_without_a_definition() {
+        let text = "security:\n  - {name: b, type: basic_auth, username: u, password: p}\n  \
+                    - {name: a, type: basic_auth, username: u, password: p}\n  \
+                    - {name: c, type: basic_auth, username: u, password: p}\n  \
+                    - {name: key, type: apikey, password: k}\n  \
+                    - {name: 0key, type: apikey, username: u, password: p}\n";
+        let nothing = spanwire_config::Existing::nothing();
+        let import = spanwire_config::parse_str("test.yaml", text, &|_| None, nothing).unwrap();
+        let definitions = Definitions::new(5);
+        let changes: Vec<_> = import.objects.into_iter().map(|it| change(None, Some(it))).collect();
+        definitions.apply(&changes);
+        assert!(matches!(definitions.check_any("", "k", from()), Verdict::Refused(_)));
+        let Verdict::Accepted(principal) = definitions.check_any("u", "p", from()) else {
+            panic!("refused")
+        };
+        assert_eq!(&*principal.security_name, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_for_a_user_name_whichever_way_it_is_tried() {
+        let definitions = definitions();
+        for _ in 0..3 {
+            definitions.check("app1", Some("user1"), "wrong", from());
+            definitions.check_any("user1", "wrong", from());
+        }
+        let throttled = Verdict::Throttled(REFUSAL_DELAY);
+        assert_eq!(definitions.check_any("user1", "secret1", from()), throttled);
+        assert_eq!(definitions.check("app1", Some("user1"), "secret1", from()), throttled);
     }
 }

@@ -5,19 +5,18 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use spanwire_protocol::{Codec, Payload, Timestamp};
 use spanwire_pubsub::settings::{Delivery, SubscriptionSettings};
 use spanwire_pubsub::{Delivered, Message, Position, SubKey};
 
 use super::Options;
+use super::content::Content;
 
 /// What all subscribers are told alike; what is not there is left out.
 #[derive(Serialize)]
-struct Shared<'a, D> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<D>,
+struct Shared<'a> {
+    data: Content<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correl_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,20 +27,23 @@ struct Shared<'a, D> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ext_pub_time: Option<Timestamp>,
     ext_pub_time_iso: String,
-    group_id: &'a str,
-    has_gd: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_gd: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_reply_to: Option<&'a str>,
     mime_type: &'a str,
     msg_id: &'a str,
-    position_in_group: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position_in_group: Option<i64>,
     priority: u8,
     pub_time_iso: Timestamp,
     recv_time_iso: Timestamp,
     size: usize,
     topic_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user_ctx: Option<Value>,
+    user_ctx: Option<Content<'a>>,
 }
 
 #[derive(Serialize)]
@@ -130,27 +132,30 @@ fn together(
 
 /// The object that whoever asks for messages gets: without what belongs to groups and to the server (pubsub R10).
 #[must_use]
-pub fn pull(delivered: &Delivered, key: &SubKey, options: &Options) -> Value {
-    let message = &delivered.message;
-    let mut object = match serde_json::to_value(shared::<Value>(message, None, options)) {
-        Ok(Value::Object(object)) => object,
-        // It is an object whose entries all have a form.
-        _ => Map::new(),
+pub fn pull(delivered: &Delivered, key: &SubKey, codec: Codec, options: &Options) -> Payload {
+    let shared = Shared {
+        group_id: None,
+        position_in_group: None,
+        has_gd: None,
+        ..shared(&delivered.message, codec, options)
     };
-    for name in ["group_id", "position_in_group", "has_gd"] {
-        object.remove(name);
-    }
-    object.insert("data".to_owned(), data(message));
-    object.insert("sub_key".to_owned(), key.expose().into());
-    object.insert("delivery_count".to_owned(), delivery_count(delivered, options).into());
-    object.into()
+    let own = Own {
+        sub_key: key.expose(),
+        delivery_count: delivery_count(delivered, options),
+        position: None,
+    };
+    joined(codec, &shared, &own)
 }
 
 /// The object of `zato.pubsub.queue.get-messages`, with times in seconds.
-pub(super) fn queued(delivered: &Delivered, options: &Options) -> Value {
+pub(super) fn queued(delivered: &Delivered, codec: Codec, options: &Options) -> Payload {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        data: Content<'a>,
+    }
     let message = &delivered.message;
     let (expiration, expires_at) = expiry(message, options);
-    json!({
+    let others = json!({
         "msg_id": &*message.id,
         "correl_id": message.correl_id,
         "in_reply_to": message.in_reply_to,
@@ -158,35 +163,38 @@ pub(super) fn queued(delivered: &Delivered, options: &Options) -> Value {
         "size": message.size,
         "data_format": "json",
         "mime_type": message.mime_type,
-        "data": data(message),
         "expiration": expiration,
         "expiration_time": seconds(expires_at),
         "ext_client_id": message.ext_client_id,
         "topic_name": &*message.topic,
         "recv_time": seconds(message.recv_time),
         "delivery_count": delivery_count(delivered, options),
-    })
+    });
+    joined(codec, &Data { data: Content::of(&message.data, codec, &message.id) }, &others)
+}
+
+/// One object with the entries of two.
+fn joined(codec: Codec, first: &impl Serialize, second: &impl Serialize) -> Payload {
+    let parts = Payload::from_serialize(codec, first)
+        .and_then(|first| Ok((first, Payload::from_serialize(codec, second)?)));
+    let joined = parts
+        .and_then(|(first, second)| Payload::from_objects(codec, &[first.bytes(), second.bytes()]));
+    // Both are objects of ours.
+    joined.unwrap_or_else(|_| Payload::empty(codec))
 }
 
 fn render(message: &Message, codec: Codec, options: &Options) -> Bytes {
-    let encoded = match codec {
-        Codec::Json => {
-            // It was JSON when it was published, and goes out as it came in.
-            let data = serde_json::from_slice::<&RawValue>(&message.data).ok();
-            Payload::from_serialize(codec, &shared(message, data, options))
-        }
-        Codec::MsgPack => {
-            Payload::from_serialize(codec, &shared(message, Some(data(message)), options))
-        }
-    };
+    let encoded = Payload::from_serialize(codec, &shared(message, codec, options));
+    // It is an object whose entries all have a form.
     encoded.unwrap_or_else(|_| Payload::empty(codec)).bytes().clone()
 }
 
-fn shared<'a, D>(message: &'a Message, data: Option<D>, options: &Options) -> Shared<'a, D> {
+fn shared<'a>(message: &'a Message, codec: Codec, options: &Options) -> Shared<'a> {
+    let content = |json: &'a [u8]| Content::of(json, codec, &message.id);
     let (expiration, expiration_time_iso) = expiry(message, options);
     let reply_to_sk = &*message.reply_to_sk;
     Shared {
-        data,
+        data: content(&message.data),
         correl_id: message.correl_id.as_deref(),
         ctx: (!reply_to_sk.is_empty()).then_some(Ctx { reply_to_sk }),
         expiration,
@@ -194,23 +202,19 @@ fn shared<'a, D>(message: &'a Message, data: Option<D>, options: &Options) -> Sh
         ext_client_id: &message.ext_client_id,
         ext_pub_time: message.ext_pub_time,
         ext_pub_time_iso: message.ext_pub_time.map(|time| time.to_string()).unwrap_or_default(),
-        group_id: &message.group_id,
-        has_gd: message.has_gd,
+        group_id: Some(&message.group_id),
+        has_gd: Some(message.has_gd),
         in_reply_to: message.in_reply_to.as_deref(),
         mime_type: &message.mime_type,
         msg_id: &message.id,
-        position_in_group: message.position_in_group,
+        position_in_group: Some(message.position_in_group),
         priority: message.priority,
         pub_time_iso: message.pub_time,
         recv_time_iso: message.recv_time,
         size: message.size,
         topic_name: &message.topic,
-        user_ctx: message.user_ctx.as_ref().and_then(|ctx| serde_json::from_slice(ctx).ok()),
+        user_ctx: message.user_ctx.as_ref().map(|ctx| content(ctx)),
     }
-}
-
-fn data(message: &Message) -> Value {
-    serde_json::from_slice(&message.data).unwrap_or_default()
 }
 
 /// How long a message is of use, in the unit of the wire, and until when.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use spanwire_protocol::Payload;
+use spanwire_protocol::{Codec, Payload};
 use spanwire_pubsub::{Endpoint, EndpointId, Publication, Published, SubKey};
 use spanwire_service::{Context, ServiceError};
 
 use super::caller::{Caller, refused};
 use super::input::{flag, integer, list, read, required, text};
 use super::target::{self, Target};
-use super::{Options, PubSub};
+use super::{Options, PubSub, content};
 
 /// A message beside its content, as callers give it. Values of any size are only noticed here, and cut out later.
 #[derive(Clone, Default, Deserialize)]
@@ -114,23 +115,40 @@ pub(super) async fn publish_trusted(
         return Ok(first_id(&send(&pubsub, &publisher, &target, vec![publication]).await?));
     };
     let mut publications = Vec::new();
-    for element in many.parse::<Vec<Value>>()? {
-        publications.push(element_of_list(&element, &metadata, &input, options)?);
+    for element in elements(&many)? {
+        publications.push(element_of_list(element, &metadata, &input, options)?);
     }
     let published = send(&pubsub, &publisher, &target, publications).await?;
     let ids: Vec<_> = published.iter().map(|it| it.msg_id().map(|id| &**id)).collect();
     Ok(json!({"msg_id_list": ids}))
 }
 
+/// The elements of a list, as they were given.
+fn elements(list: &Payload) -> Result<Vec<Payload>, ServiceError> {
+    match list.codec() {
+        Codec::Json => {
+            let texts = list.parse::<Vec<&RawValue>>()?.into_iter();
+            let bytes = |text: &RawValue| list.bytes().slice_ref(text.get().as_bytes());
+            Ok(texts.map(|text| Payload::from_encoded(Codec::Json, bytes(text))).collect())
+        }
+        Codec::MsgPack => {
+            // What has a form in both codecs survives being read.
+            content::check(list).map_err(refused)?;
+            let values = list.parse::<Vec<Value>>()?.into_iter();
+            let encoded = values.map(|value| Payload::from_serialize(Codec::MsgPack, &value));
+            Ok(encoded.collect::<Result<_, _>>()?)
+        }
+    }
+}
+
 /// An element of `data_list`: an object with `data` and metadata of its own, or a content.
 fn element_of_list(
-    element: &Value,
+    encoded: Payload,
     common: &Metadata,
     input: &Payload,
     options: &Options,
 ) -> Result<Publication, ServiceError> {
-    let encoded = Payload::from_serialize(input.codec(), element)?;
-    let is_message = element.as_object().is_some_and(|object| object.contains_key("data"));
+    let is_message = encoded.entry("data").is_some();
     // An id is one message's.
     let common = Metadata { msg_id: None, ..common.clone() };
     if is_message {
@@ -232,6 +250,10 @@ async fn send(
     target: &Target,
     mut publications: Vec<Publication>,
 ) -> Result<Vec<Published>, ServiceError> {
+    for publication in &publications {
+        let contents = std::iter::once(&publication.data).chain(&publication.user_ctx);
+        contents.into_iter().try_for_each(content::check).map_err(refused)?;
+    }
     if let Some(service) = &target.service {
         for publication in &mut publications {
             // A call of a service is always guaranteed (pubsub 3.4).

@@ -19,13 +19,14 @@ pub(super) async fn topic_post(
     pubsub: Arc<PubSub>,
     ctx: Context,
     input: Payload,
-) -> Result<Value, ServiceError> {
+) -> Result<Payload, ServiceError> {
     let is_given = |name: &str| input.entry(name).is_some_and(|value| !value.is_null());
     if is_given("sub_key") && !is_given("data") {
         return take::get_messages(pubsub, ctx, input).await;
     }
     let cid = ctx.cid().to_string();
-    publish::publish_one(&pubsub, &ctx, &input, Some(cid)).await
+    let answer = publish::publish_one(&pubsub, &ctx, &input, Some(cid)).await?;
+    Payload::from_serialize(input.codec(), &answer).map_err(ServiceError::internal)
 }
 
 /// `PATCH …/topic/{topic_name}`: gets messages; the caller is all it takes to find them.
@@ -33,9 +34,9 @@ pub(super) async fn topic_patch(
     pubsub: Arc<PubSub>,
     ctx: Context,
     input: Payload,
-) -> Result<Value, ServiceError> {
+) -> Result<Payload, ServiceError> {
     let caller = Caller::of(&pubsub, &ctx)?;
-    take::fetch_by_topic(&pubsub, &ctx, &caller, &read(&input)?).await
+    take::fetch_by_topic(&pubsub, &ctx, &caller, &read(&input)?, input.codec()).await
 }
 
 /// `POST …/subscribe/topic/{topic_name}`.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use spanwire_protocol::{Payload, TopicAccess};
-use spanwire_pubsub::{Delivered, Position, PubSubError, Pull, SubKey};
+use spanwire_protocol::{Codec, Payload, TopicAccess};
+use spanwire_pubsub::{Broker, Delivered, Endpoint, Position, PubSubError, Pull, SubKey};
 use spanwire_service::{Context, ServiceError};
+use tokio_util::sync::CancellationToken;
 
 use super::caller::{Caller, refused};
 use super::input::{integer, list, read, required, seconds, text};
@@ -61,16 +62,16 @@ pub(super) async fn get_messages(
     pubsub: Arc<PubSub>,
     ctx: Context,
     input: Payload,
-) -> Result<Value, ServiceError> {
+) -> Result<Payload, ServiceError> {
     let wish = read::<Wish>(&input)?;
     let caller = Caller::of(&pubsub, &ctx)?;
     if let Some(key) = wish.sub_key.as_deref().map(SubKey::from_text) {
-        return fetch(&pubsub, &ctx, &caller, &key, &wish).await;
+        return fetch(&pubsub, &ctx, &caller, &key, &wish, input.codec()).await;
     }
     if caller.connection.is_some() || caller.endpoint.is_internal() {
         return Err(ServiceError::input("`sub_key` is missing"));
     }
-    fetch_by_topic(&pubsub, &ctx, &caller, &wish).await
+    fetch_by_topic(&pubsub, &ctx, &caller, &wish, input.codec()).await
 }
 
 /// Messages of the one subscription that an endpoint has to a topic.
@@ -79,10 +80,11 @@ pub(super) async fn fetch_by_topic(
     ctx: &Context,
     caller: &Caller,
     wish: &Wish,
-) -> Result<Value, ServiceError> {
+    codec: Codec,
+) -> Result<Payload, ServiceError> {
     let topic = required(wish.topic_name.as_deref(), "topic_name")?;
     let key = key_by_topic(pubsub, caller, topic)?;
-    fetch(pubsub, ctx, caller, &key, wish).await
+    fetch(pubsub, ctx, caller, &key, wish, codec).await
 }
 
 /// The one subscription that an endpoint has to a topic.
@@ -105,7 +107,8 @@ async fn fetch(
     caller: &Caller,
     key: &SubKey,
     wish: &Wish,
-) -> Result<Value, ServiceError> {
+    codec: Codec,
+) -> Result<Payload, ServiceError> {
     let oldest_first = match wish.order.as_deref() {
         None | Some("lifo") => false,
         Some("fifo") => true,
@@ -117,14 +120,15 @@ async fn fetch(
         // Somebody has to be there when they come.
         wait: wish.wait.unwrap_or_default().min(ctx.remaining().saturating_sub(ANSWER_MARGIN)),
     };
-    let taken = pubsub.broker.pull(&caller.endpoint, &caller.client_id, key, pull).await;
+    let (endpoint, client) = (&caller.endpoint, &caller.client_id);
+    let taken = self::pull(&pubsub.broker, &pubsub.stop, endpoint, client, key, pull).await;
     let taken = taken.map_err(refused)?;
-    let mut messages: Vec<_> =
-        taken.iter().map(|delivered| envelope::pull(delivered, key, &pubsub.options)).collect();
+    let one = |delivered| envelope::pull(delivered, key, codec, &pubsub.options);
+    let mut messages: Vec<_> = taken.iter().map(one).collect();
     if !oldest_first {
         messages.reverse();
     }
-    Ok(messages.into())
+    Payload::from_items(codec, messages).map_err(ServiceError::internal)
 }
 
 /// `zato.pubsub.queue.get-messages`: lends what waits until it is acknowledged.
@@ -132,7 +136,7 @@ pub(super) async fn queue_get_messages(
     pubsub: Arc<PubSub>,
     ctx: Context,
     input: Payload,
-) -> Result<Value, ServiceError> {
+) -> Result<Payload, ServiceError> {
     let wish = read::<Wish>(&input)?;
     let key = SubKey::from_text(&required(wish.sub_key, "sub_key")?);
     let caller = Caller::of(&pubsub, &ctx)?;
@@ -141,9 +145,34 @@ pub(super) async fn queue_get_messages(
         lease: Some(wish.lease.filter(|lease| !lease.is_zero()).unwrap_or(QUEUE_LEASE)),
         wait: wish.wait.unwrap_or_default().min(ctx.remaining().saturating_sub(ANSWER_MARGIN)),
     };
-    let taken = pubsub.broker.pull(&caller.endpoint, &caller.client_id, &key, pull).await;
+    let (endpoint, client) = (&caller.endpoint, &caller.client_id);
+    let taken = self::pull(&pubsub.broker, &pubsub.stop, endpoint, client, &key, pull).await;
     let taken = taken.map_err(refused)?;
-    Ok(taken.iter().map(|it: &Delivered| envelope::queued(it, &pubsub.options)).collect())
+    let codec = input.codec();
+    let one = |delivered| envelope::queued(delivered, codec, &pubsub.options);
+    Payload::from_items(codec, taken.iter().map(one).collect()).map_err(ServiceError::internal)
+}
+
+/// Asks for messages of a subscription; nobody waits for any once `stop` is cancelled.
+///
+/// # Errors
+/// As [`Broker::pull`].
+///
+/// # Cancel safety
+/// As [`Broker::pull`].
+pub async fn pull(
+    broker: &Broker,
+    stop: &CancellationToken,
+    by: &Endpoint,
+    client_id: &str,
+    key: &SubKey,
+    pull: Pull,
+) -> Result<Vec<Delivered>, PubSubError> {
+    let waiting = broker.pull(by, client_id, key, pull);
+    match stop.run_until_cancelled(waiting).await {
+        Some(taken) => taken,
+        None => broker.pull(by, client_id, key, Pull { wait: Duration::ZERO, ..pull }).await,
+    }
 }
 
 fn limit(name: &str, given: Option<i64>, default: usize) -> Result<usize, ServiceError> {

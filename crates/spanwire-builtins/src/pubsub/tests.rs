@@ -18,6 +18,7 @@ use spanwire_pubsub::{Broker, Consumer, Delivered, Ended, EndpointId, SubKey, To
 use spanwire_service::{
     BoxFuture, Call, ChannelType, ClientOrigin, Origin, Ports, Registry, ServiceError,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Clients, Options, PubSub, ServiceTopics, envelope};
 
@@ -60,6 +61,7 @@ impl ServiceTopics for FakeTopics {
 struct World {
     broker: Broker,
     clients: Arc<FakeClients>,
+    stop: CancellationToken,
     ports: Ports,
     options: Options,
     codec: Codec,
@@ -86,14 +88,23 @@ impl World {
         let registry = Registry::new();
         crate::register(&registry);
         registry.register_fn("my.service", |_, (): ()| async { Ok(()) });
+        let stop = CancellationToken::new();
         let pubsub = PubSub {
             broker: broker.clone(),
             clients: Arc::clone(&clients) as Arc<dyn Clients>,
             service_topics: Some(Arc::new(FakeTopics(broker.clone()))),
+            stop: stop.clone(),
             options: options.clone(),
         };
         super::register(&registry, pubsub);
-        Self { broker, clients, ports: Ports::new(registry.into()), options, codec: Codec::Json }
+        Self {
+            broker,
+            clients,
+            stop,
+            ports: Ports::new(registry.into()),
+            options,
+            codec: Codec::Json,
+        }
     }
 
     async fn call(&self, origin: &Arc<Origin>, service: &str, input: Value) -> Answer {

@@ -15,6 +15,8 @@ use spanwire_pubsub::{
 
 use super::Administration;
 
+/// How many messages are read at once to find one.
+const PAGE: usize = 200;
 /// How many characters of a content lists show.
 const PREFIX: usize = spanwire_protocol::admin::pubsub::DATA_PREFIX;
 
@@ -128,6 +130,10 @@ impl PubSubBackend for Administration {
     fn requeue(&self, id: u64, message: Option<String>) -> BoxFuture<'_, Result<u64, Failure>> {
         Box::pin(async move {
             let key = self.key(id)?;
+            let message = match (message, self.broker().subscription(&key)) {
+                (Some(message), Some(info)) => Some(self.meant(&info.topic, message).await?),
+                (message, _) => message,
+            };
             let requeued = self.broker().requeue(&key, message.as_deref()).await;
             Ok(requeued.map_err(|error| fail(&error))? as u64)
         })
@@ -163,6 +169,7 @@ impl PubSubBackend for Administration {
     ) -> BoxFuture<'_, Result<MessageInfo, Failure>> {
         Box::pin(async move {
             let (topic, key) = self.place(&place)?;
+            let message = self.meant(&topic, message).await?;
             let view = self.broker().message(&topic, key.as_ref(), &message).await;
             found(&view.map_err(|error| fail(&error))?, &message)
         })
@@ -184,6 +191,7 @@ impl PubSubBackend for Administration {
                 correl_id: edit.correl_id,
                 in_reply_to: edit.in_reply_to,
             };
+            let message = self.meant(&topic, message).await?;
             let view = self.broker().edit_message(&topic, &message, edit).await;
             found(&view.map_err(|error| fail(&error))?, &message)
         })
@@ -192,6 +200,7 @@ impl PubSubBackend for Administration {
     fn delete_message(&self, place: Place, message: String) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let (topic, key) = self.place(&place)?;
+            let message = self.meant(&topic, message).await?;
             let deleted = self.broker().delete_message(&topic, key.as_ref(), &message).await;
             deleted.map_err(|error| fail(&error))
         })
@@ -251,7 +260,16 @@ impl PubSubBackend for Administration {
         Box::pin(async move {
             let (key, internal) = (self.key(id)?, self.broker().internal());
             let pull = Pull { limit: take.limit.unwrap_or(0), lease: take.lease, wait: take.wait };
-            let taken = self.broker().pull(&internal, "", &key, pull).await;
+            let pubsub = &self.host.pubsub;
+            let taken = spanwire_builtins::pubsub::pull(
+                &pubsub.broker,
+                &pubsub.stop,
+                &internal,
+                "",
+                &key,
+                pull,
+            )
+            .await;
             let taken = taken.map_err(|error| fail(&error))?;
             let info = |delivered: &spanwire_pubsub::Delivered| {
                 let view = MessageView {
@@ -294,6 +312,33 @@ impl PubSubBackend for Administration {
 }
 
 impl Administration {
+    /// The message that somebody means, as the broker finds it: by its id in the first place, by its offset where no
+    /// message has that id, or where it is written `@42`.
+    async fn meant(&self, topic: &str, message: String) -> Result<String, Failure> {
+        if let Some(offset) = message.strip_prefix('@').filter(|it| it.parse::<u64>().is_ok()) {
+            return Ok(offset.to_owned());
+        }
+        if message.parse::<u64>().is_err() {
+            return Ok(message);
+        }
+        // To the broker it is an offset.
+        let mut after = 0;
+        loop {
+            let views = self.broker().browse_topic(topic, after, PAGE).await;
+            let views = views.map_err(|error| fail(&error))?;
+            let is_it = |view: &&MessageView| {
+                view.message.as_ref().is_some_and(|it| it.has_own_id && *it.id == *message)
+            };
+            if let Some(view) = views.iter().find(is_it) {
+                return Ok(view.offset.to_string());
+            }
+            match views.last() {
+                Some(last) => after = last.offset,
+                None => return Ok(message),
+            }
+        }
+    }
+
     fn endpoint(&self, name: Option<&str>) -> Result<std::sync::Arc<Endpoint>, Failure> {
         let Some(name) = name else { return Ok(self.broker().internal()) };
         let endpoint = self.broker().endpoint_by_name(name);
@@ -326,7 +371,9 @@ fn publications(wish: Publish) -> Result<Vec<Publication>, Failure> {
 /// A content, byte for byte.
 fn content(data: &RawValue) -> Result<Payload, Failure> {
     let data = Payload::from_json(data.get().as_bytes().to_vec());
-    data.map_err(|error| fail(&PubSubError::Input(error.to_string())))
+    let data = data.map_err(|error| fail(&PubSubError::Input(error.to_string())))?;
+    spanwire_builtins::pubsub::content::check(&data).map_err(|error| fail(&error))?;
+    Ok(data)
 }
 
 fn delivery(method: Option<DeliveryMethod>, by: &Endpoint) -> Result<Delivery, Failure> {

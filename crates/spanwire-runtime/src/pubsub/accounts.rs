@@ -1,15 +1,16 @@
 //! What is counted of messages, and the audit: a line for each publication and each delivery.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use metrics::{Counter, Histogram};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use spanwire_pubsub::store::GapCause;
 use spanwire_pubsub::{Message, Observer, SubscriptionFacts};
@@ -52,6 +53,13 @@ impl Accounts {
             delivery_seconds: metrics.histogram("spanwire_pubsub_delivery_seconds"),
             audit,
         })
+    }
+
+    /// Writes what is left of the audit. Blocks, for seconds at most.
+    pub(super) fn finish(&self) {
+        if let Some(audit) = &self.audit {
+            audit.finish();
+        }
     }
 }
 
@@ -117,39 +125,61 @@ impl PubSub {
 
 /// Writes lines to a file, beside the way of messages. What it cannot keep up with is left out, and counted in the file.
 struct Audit {
-    lines: SyncSender<String>,
-    left_out: Arc<AtomicU64>,
+    queue: SyncSender<Entry>,
+    waiting: Arc<Waiting>,
     with_payload: bool,
 }
 
+enum Entry {
+    Line(String),
+    /// Everything before it is written when this is told.
+    Written(SyncSender<()>),
+}
+
+/// What is not written yet.
+#[derive(Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    left_out: AtomicU64,
+}
+
 impl Audit {
-    fn start(mut file: File, with_payload: bool) -> std::io::Result<Self> {
-        let (lines, queue) = sync_channel::<String>(QUEUE);
-        let left_out = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&left_out);
+    fn start(mut file: impl Write + Send + 'static, with_payload: bool) -> std::io::Result<Self> {
+        let (queue, entries) = sync_channel(QUEUE);
+        let waiting = Arc::new(Waiting::default());
+        let shared = Arc::clone(&waiting);
         std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
-            while let Ok(first) = queue.recv() {
-                let mut text = first;
-                while text.len() < CHUNK
-                    && let Ok(next) = queue.try_recv()
-                {
-                    text.push_str(&next);
+            while let Ok(first) = entries.recv() {
+                let (mut next, mut text, mut told) = (Some(first), String::new(), Vec::new());
+                while let Some(entry) = next.take() {
+                    match entry {
+                        Entry::Line(line) => text.push_str(&line),
+                        Entry::Written(tell) => told.push(tell),
+                    }
+                    if text.len() < CHUNK {
+                        next = entries.try_recv().ok();
+                    }
                 }
-                let missed = count.swap(0, Ordering::Relaxed);
+                let size = text.len();
+                let missed = shared.left_out.swap(0, Ordering::Relaxed);
                 if missed > 0 {
                     text.push_str(&format!("{}\n", json!({"event": "left out", "count": missed})));
                 }
                 if let Err(error) = file.write_all(text.as_bytes()) {
                     tracing::error!(%error, "the audit of messages cannot be written");
                 }
+                shared.bytes.fetch_sub(size, Ordering::Relaxed);
+                // Whoever asked may have given up.
+                for tell in told {
+                    let _ = tell.try_send(());
+                }
             }
         })?;
-        Ok(Self { lines, left_out, with_payload })
+        Ok(Self { queue, waiting, with_payload })
     }
 
     fn write(&self, event: &str, message: &Message, own: Value) {
-        let data =
-            self.with_payload.then(|| message.payload().parse::<Value>().unwrap_or_default());
+        let data = self.with_payload.then(|| on_one_line(&message.data));
         let line = Line {
             event,
             at: spanwire_channel::clock::timestamp().to_string(),
@@ -163,14 +193,43 @@ impl Audit {
             mime_type: &message.mime_type,
             size: message.size,
             own,
-            data,
+            data: data.as_deref().and_then(|data| serde_json::from_slice(data).ok()),
         };
         // A struct of texts and numbers has a form.
-        let line = serde_json::to_string(&line).unwrap_or_default() + "\n";
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+        self.add(serde_json::to_string(&line).unwrap_or_default() + "\n");
+    }
+
+    fn add(&self, line: String) {
+        let (waiting, size) = (&self.waiting, line.len());
+        let has_room = waiting.bytes.fetch_add(size, Ordering::Relaxed) + size <= QUEUE_BYTES;
+        if !has_room || self.queue.try_send(Entry::Line(line)).is_err() {
+            waiting.bytes.fetch_sub(size, Ordering::Relaxed);
+            waiting.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// Waits until what was added is written, for a bounded time.
+    fn finish(&self) {
+        let (tell, told) = sync_channel(1);
+        let is_written =
+            self.queue.send(Entry::Written(tell)).is_ok() && told.recv_timeout(FINISH).is_ok();
+        if !is_written {
+            tracing::error!("the end of the audit of messages may be missing");
+        }
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        if self.waiting.bytes.load(Ordering::Relaxed) > 0 {
+            self.finish();
+        }
+    }
+}
+
+/// JSON text without the line breaks that may stand between its parts; there are none within.
+fn on_one_line(json: &[u8]) -> Vec<u8> {
+    json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
 }
 
 /// A line of the audit, as it is written.
@@ -190,10 +249,58 @@ struct Line<'a> {
     #[serde(flatten)]
     own: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<&'a RawValue>,
 }
 
 /// How many lines may wait to be written.
 const QUEUE: usize = 65_536;
+/// How many bytes of lines may wait to be written.
+const QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// How long a stop waits for what is left.
+const FINISH: Duration = Duration::from_secs(5);
 /// How many bytes are written at once, about.
 const CHUNK: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    /// A file that keeps what is written, once it may.
+    struct Slow(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // Whoever holds it up is gone then.
+            let _ = self.0.recv();
+            self.1.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_audit_is_bounded_in_bytes_and_is_written_to_its_end() {
+        let (go, held) = sync_channel(1);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let audit = Audit::start(Slow(held, Arc::clone(&written)), false).unwrap();
+        let line = "x".repeat(QUEUE_BYTES / 16);
+        for _ in 0..20 {
+            audit.add(line.clone());
+        }
+        drop(go);
+        drop(audit);
+        let written = written.lock().unwrap();
+        assert_eq!(written.iter().filter(|byte| **byte == b'x').count(), QUEUE_BYTES);
+        assert!(String::from_utf8_lossy(&written).contains("\"count\":4"));
+    }
+
+    #[test]
+    fn content_stands_on_one_line() {
+        assert_eq!(on_one_line(b"{\n\"a\":\r\n\"\\n\"}"), b"{ \"a\":  \"\\n\"}");
+    }
+}

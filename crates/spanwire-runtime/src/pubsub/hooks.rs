@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use spanwire_protocol::{Codec, Payload};
+use spanwire_builtins::pubsub::content;
+use spanwire_protocol::{Codec, Payload, PayloadError};
 use spanwire_pubsub::store::BoxFuture;
 use spanwire_pubsub::{HookAction, Hooks, Message, PubSubError, Publication, SubscriptionFacts};
 use spanwire_service::{Call, Origin, Ports};
@@ -18,17 +20,53 @@ impl ServiceHooks {
         Self(ports.clone())
     }
 
-    async fn call(&self, hook: &str, ctx: Value) -> Result<Answer, PubSubError> {
-        let failed = |text: String| PubSubError::Hook(format!("The hook service failed: {text}"));
-        let input = Payload::from_serialize(Codec::Json, &json!({ "ctx": ctx }));
-        let input = input.map_err(|error| failed(error.to_string()))?;
+    async fn call(
+        &self,
+        hook: &str,
+        ctx: &Value,
+        msg: Option<Payload>,
+    ) -> Result<Answer, PubSubError> {
+        let input = input(ctx, msg).map_err(failed)?;
         let answer = self.0.invoke(Call::new(hook, input), Origin::internal()).await;
-        let answer = answer.map_err(|error| failed(error.message().to_owned()))?;
+        let answer = answer.map_err(|error| failed(error.message()))?;
         if answer.is_null() || answer.is_empty() {
             return Ok(Answer::default());
         }
-        answer.parse().map_err(|error| failed(error.to_string()))
+        read(&answer)
     }
+}
+
+/// What a hook is given: `{"ctx": {…}}`, with the message in it if there is one.
+fn input(ctx: &Value, msg: Option<Payload>) -> Result<Payload, PayloadError> {
+    let mut ctx = Payload::from_serialize(Codec::Json, ctx)?;
+    if let Some(msg) = msg {
+        let msg = Payload::object(Codec::Json, [("msg", &msg)])?;
+        ctx = Payload::from_objects(Codec::Json, &[ctx.bytes(), msg.bytes()])?;
+    }
+    Payload::object(Codec::Json, [("ctx", &ctx)])
+}
+
+/// A message for a hook: its content byte for byte, and what else it is told.
+fn message(data: &Payload, others: &Value) -> Result<Payload, PayloadError> {
+    let data = Payload::object(Codec::Json, [("data", data)])?;
+    let others = Payload::from_serialize(Codec::Json, others)?;
+    Payload::from_objects(Codec::Json, &[data.bytes(), others.bytes()])
+}
+
+fn read(answer: &Payload) -> Result<Answer, PubSubError> {
+    let mut read: Answer = answer.parse().map_err(failed)?;
+    if let Some(msg) = &mut read.msg {
+        let given = msg.data.and_then(|_| answer.entry("msg")?.entry("data"));
+        if let Some(data) = given {
+            content::check(&data).map_err(failed)?;
+            msg.content = Some(data);
+        }
+    }
+    Ok(read)
+}
+
+fn failed(text: impl std::fmt::Display) -> PubSubError {
+    PubSubError::Hook(format!("The hook service failed: {text}"))
 }
 
 #[derive(Default, Deserialize)]
@@ -41,7 +79,10 @@ struct Answer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Changed {
-    data: Option<Value>,
+    /// Whether the content is another one, which is cut out by its bytes.
+    data: Option<IgnoredAny>,
+    #[serde(skip)]
+    content: Option<Payload>,
     priority: Option<i64>,
     expiration: Option<i64>,
     mime_type: Option<String>,
@@ -59,31 +100,30 @@ impl Hooks for ServiceHooks {
         publication: Publication,
     ) -> BoxFuture<'_, Result<Option<Publication>, PubSubError>> {
         Box::pin(async move {
-            let data: Value = publication.data.parse().map_err(|error| {
+            let msg = json!({
+                "msg_id": publication.msg_id,
+                "priority": publication.priority,
+                "expiration": publication.expiration,
+                "has_gd": publication.has_gd,
+                "mime_type": publication.mime_type,
+                "correl_id": publication.correl_id,
+                "in_reply_to": publication.in_reply_to,
+                "ext_client_id": publication.ext_client_id,
+                "group_id": publication.group_id,
+            });
+            let msg = message(&publication.data, &msg).map_err(|error| {
                 PubSubError::Input(format!("the content cannot be given to the hook: {error}"))
             })?;
             let ctx = json!({
                 "hook_type": "pubsub_before_publish",
                 "topic": {"name": &*topic},
-                "msg": {
-                    "data": data,
-                    "msg_id": publication.msg_id,
-                    "priority": publication.priority,
-                    "expiration": publication.expiration,
-                    "has_gd": publication.has_gd,
-                    "mime_type": publication.mime_type,
-                    "correl_id": publication.correl_id,
-                    "in_reply_to": publication.in_reply_to,
-                    "ext_client_id": publication.ext_client_id,
-                    "group_id": publication.group_id,
-                },
             });
-            let answer = self.call(&hook, ctx).await?;
+            let answer = self.call(&hook, &ctx, Some(msg)).await?;
             match answer.hook_action.as_deref().unwrap_or("deliver") {
-                "deliver" => answer
-                    .msg
-                    .map_or(Ok(publication.clone()), |msg| change(publication, msg))
-                    .map(Some),
+                "deliver" => Ok(Some(match answer.msg {
+                    Some(msg) => change(publication, msg),
+                    None => publication,
+                })),
                 "skip" => Ok(None),
                 other => Err(unknown(other)),
             }
@@ -94,29 +134,30 @@ impl Hooks for ServiceHooks {
         &self,
         hook: Arc<str>,
         subscription: SubscriptionFacts,
-        message: Arc<Message>,
+        delivered: Arc<Message>,
         attempt: u32,
     ) -> BoxFuture<'_, Result<HookAction, PubSubError>> {
         Box::pin(async move {
-            let data: Value = message.payload().parse().unwrap_or_default();
+            let others = json!({
+                "msg_id": &*delivered.id,
+                "priority": delivered.priority,
+                "mime_type": delivered.mime_type,
+                "correl_id": delivered.correl_id,
+                "in_reply_to": delivered.in_reply_to,
+                "ext_client_id": delivered.ext_client_id,
+                "group_id": delivered.group_id,
+                "size": delivered.size,
+                "delivery_count": attempt,
+            });
+            // It was JSON when it was stored.
+            let data = Payload::from_encoded(Codec::Json, delivered.data.clone());
+            let msg = message(&data, &others).map_err(failed)?;
             let ctx = json!({
                 "hook_type": "pubsub_before_delivery",
                 "topic": {"name": &*subscription.topic},
                 "sub": facts(&subscription),
-                "msg": {
-                    "data": data,
-                    "msg_id": &*message.id,
-                    "priority": message.priority,
-                    "mime_type": message.mime_type,
-                    "correl_id": message.correl_id,
-                    "in_reply_to": message.in_reply_to,
-                    "ext_client_id": message.ext_client_id,
-                    "group_id": message.group_id,
-                    "size": message.size,
-                    "delivery_count": attempt,
-                },
             });
-            let answer = self.call(&hook, ctx).await?;
+            let answer = self.call(&hook, &ctx, Some(msg)).await?;
             match answer.hook_action.as_deref().unwrap_or("deliver") {
                 "deliver" => Ok(HookAction::Deliver),
                 "skip" => Ok(HookAction::Skip),
@@ -137,7 +178,7 @@ impl Hooks for ServiceHooks {
                 "topic": {"name": &*subscription.topic},
                 "sub": facts(&subscription),
             });
-            self.call(&hook, ctx).await.map(drop)
+            self.call(&hook, &ctx, None).await.map(drop)
         })
     }
 
@@ -152,7 +193,7 @@ impl Hooks for ServiceHooks {
                 "topic": {"name": &*subscription.topic},
                 "sub": facts(&subscription),
             });
-            if let Err(error) = self.call(&hook, ctx).await {
+            if let Err(error) = self.call(&hook, &ctx, None).await {
                 tracing::warn!(%error, topic = &*subscription.topic, "a hook failed");
             }
         })
@@ -167,10 +208,8 @@ fn facts(subscription: &SubscriptionFacts) -> Value {
     })
 }
 
-fn change(mut publication: Publication, msg: Changed) -> Result<Publication, PubSubError> {
-    if let Some(data) = msg.data {
-        publication.data = Publication::from_value(&data)?.data;
-    }
+fn change(mut publication: Publication, msg: Changed) -> Publication {
+    publication.data = msg.content.unwrap_or(publication.data);
     publication.priority = msg.priority.or(publication.priority);
     publication.expiration = msg.expiration.or(publication.expiration);
     publication.mime_type = msg.mime_type.or(publication.mime_type);
@@ -178,7 +217,7 @@ fn change(mut publication: Publication, msg: Changed) -> Result<Publication, Pub
     publication.in_reply_to = msg.in_reply_to.or(publication.in_reply_to);
     publication.ext_client_id = msg.ext_client_id.or(publication.ext_client_id);
     publication.group_id = msg.group_id.or(publication.group_id);
-    Ok(publication)
+    publication
 }
 
 fn unknown(action: &str) -> PubSubError {
@@ -186,4 +225,27 @@ fn unknown(action: &str) -> PubSubError {
     PubSubError::Hook(format!(
         "The hook service answered hook_action `{action}`; use deliver, skip or delete"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_see_and_leave_content_as_it_is() {
+        let data = Payload::from_json(r#"{"b": 18446744073709551616, "a": 1.10}"#).unwrap();
+        let msg = message(&data, &json!({"priority": 5})).unwrap();
+        let given = input(&json!({"hook_type": "h"}), Some(msg)).unwrap();
+        let given = given.entry("ctx").unwrap().entry("msg").unwrap();
+        assert_eq!(given.entry("data").unwrap(), data);
+        assert_eq!(given.entry("priority").unwrap().parse::<i64>().unwrap(), 5);
+        let answer = Payload::from_json(r#"{"msg": {"priority": 7, "data": null}}"#).unwrap();
+        let changed = change(Publication::new(data.clone()), read(&answer).unwrap().msg.unwrap());
+        assert_eq!((changed.data, changed.priority), (data.clone(), Some(7)));
+        let answer = Payload::from_json(r#"{"msg": {"data": 1.50}}"#).unwrap();
+        let changed = change(Publication::new(data), read(&answer).unwrap().msg.unwrap());
+        assert_eq!(&**changed.data.bytes(), b"1.50");
+        let answer = Payload::from_json(r#"{"msg": {"data": 1e400}}"#).unwrap();
+        assert!(read(&answer).is_err());
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use spanwire_pubsub::settings::Delivery;
 use spanwire_pubsub::{Batch, Consumer, Failure, SubKey, SubscriptionId};
 use spanwire_service::http::HttpClient;
 use spanwire_service::{Call, Origin};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{PubSub, REVOKED_PAUSE, may_receive};
@@ -58,6 +60,7 @@ impl Failed {
 impl PubSub {
     /// Has everybody notified who is to be, and nobody else.
     pub(crate) fn restart_notifiers(self: &Arc<Self>) {
+        self.is_applied.store(true, Ordering::Relaxed);
         self.clients.forget();
         let mut running = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: HashMap<SubscriptionId, SubKey> = self
@@ -135,10 +138,11 @@ impl PubSub {
                         reason,
                         "a delivery failed and will be tried again"
                     );
-                    if let Some(pause) = failed.retry_after {
-                        tokio::time::sleep(pause.min(MAX_RETRY_AFTER)).await;
-                    }
+                    let delivery = batch.settings.delivery.clone();
                     batch.fail(failed.failure, &failed.reason);
+                    if let Some(pause) = failed.retry_after {
+                        leave_alone(consumer, &delivery, pause.min(MAX_RETRY_AFTER)).await;
+                    }
                 }
             }
         }
@@ -201,6 +205,17 @@ impl PubSub {
     }
 }
 
+/// Takes nothing for this long: the subscriber asked for that. Meanwhile its messages wait in the queue, where they can
+/// expire and be looked at. Ends early when they are to go elsewhere.
+async fn leave_alone(consumer: &Consumer, delivery: &Delivery, pause: Duration) {
+    let not_before = Instant::now() + pause;
+    while Instant::now() < not_before
+        && consumer.info().is_some_and(|info| info.settings.delivery == *delivery)
+    {
+        tokio::time::sleep_until(not_before.min(Instant::now() + LOOK_AGAIN)).await;
+    }
+}
+
 fn connection<'a>(running: &'a Snapshot, name: &str) -> Result<&'a OutgoingRest, String> {
     let connection = running.objects().find::<OutgoingRest>(name);
     let connection = connection.ok_or_else(|| format!("there is no outgoing_rest `{name}`"))?;
@@ -225,5 +240,36 @@ fn judge(name: &str, answer: &Response<bytes::Bytes>) -> Result<(), Failed> {
     })
 }
 
+/// How often it is looked whether a pause still makes sense.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const ATTACH_PAUSE: Duration = Duration::from_secs(5);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests {
+    use spanwire_pubsub::settings::{SubscriptionSettings, TopicSettings};
+    use spanwire_pubsub::store::memory::MemoryMessageStore;
+    use spanwire_pubsub::{Broker, Subscribe, TopicId};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_when_messages_are_to_go_elsewhere() {
+        let broker = Broker::builder(Arc::new(MemoryMessageStore::new())).open().unwrap();
+        broker.put_topic(TopicId(1), "/t", TopicSettings::default()).await.unwrap();
+        let me = broker.internal();
+        let to = |name: &str| SubscriptionSettings {
+            delivery: Delivery::Service { name: name.to_owned() },
+            ..SubscriptionSettings::default()
+        };
+        let wish = Subscribe { settings: to("a"), ..Subscribe::default() };
+        let key = broker.subscribe(&me, "/t", wish).await.unwrap().key;
+        let consumer = broker.attach(&me, "", &key).await.unwrap();
+        let start = Instant::now();
+        leave_alone(&consumer, &to("a").delivery, Duration::from_secs(60)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(60));
+        broker.configure_subscription(&key, to("b")).await.unwrap();
+        leave_alone(&consumer, &to("a").delivery, Duration::from_secs(60)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(60));
+    }
+}

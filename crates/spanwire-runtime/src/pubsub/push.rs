@@ -10,7 +10,7 @@ use spanwire_channel::wsx::{DeliveryStream, Push};
 use spanwire_config::{Snapshot, WebSocketChannel};
 use spanwire_protocol::admin::ConnectionSubscription;
 use spanwire_protocol::{Codec, ConnectionId, Payload, Timestamp};
-use spanwire_pubsub::{Batch, Broker, Consumer, Gap, Message};
+use spanwire_pubsub::{Batch, Broker, Consumer, Gap, Message, SubscriptionId};
 use spanwire_service::ServiceError;
 use spanwire_session::Delivery;
 
@@ -54,7 +54,7 @@ struct Attached {
     connection: ConnectionId,
     connections: Arc<ConnectionTable>,
     broker: Broker,
-    masked_key: String,
+    number: SubscriptionId,
 }
 
 impl Attached {
@@ -64,28 +64,28 @@ impl Attached {
         consumer: Consumer,
     ) -> Result<Self, ServiceError> {
         let info = consumer.info().ok_or_else(ServiceError::forbidden)?;
-        let masked_key = info.key.masked();
+        let number = info.id;
         let subscription = ConnectionSubscription {
             creation_time: Timestamp::from_microseconds(info.created),
             ext_client_id: info.client_id,
-            sub_key: masked_key.clone(),
+            sub_key: info.key.masked(),
             topic_name: info.topic,
             sub_pattern_matched: info.pattern,
         };
-        clients.connections.subscribed(connection, subscription);
+        clients.connections.subscribed(connection, number, subscription);
         Ok(Self {
             consumer,
             connection: connection.clone(),
             connections: Arc::clone(&clients.connections),
             broker: clients.broker.clone(),
-            masked_key,
+            number,
         })
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.connections.unsubscribed(&self.connection, &self.masked_key);
+        self.connections.unsubscribed(&self.connection, self.number);
         let ends = self.consumer.info().is_some_and(|info| info.settings.ends_with_connection);
         if ends && !self.broker.is_closing() {
             let end = self.consumer.end();

@@ -93,7 +93,7 @@ async fn what_never_expires_has_the_number_that_means_never() {
         (Options::default(), 2_147_483_647_u64),
         (Options { milliseconds: true, ..Options::default() }, 2_147_483_647_000),
     ] {
-        let object = pull(&taken[0], &key, &options);
+        let object = pull(&taken[0], &key, Codec::Json, &options).parse::<Value>().unwrap();
         assert_eq!(object["expiration"], expected);
         assert!(object["expiration_time_iso"].as_str().unwrap().starts_with("20"));
         assert_eq!(object["size"], "Zażółć".len());
@@ -131,5 +131,29 @@ async fn one_is_an_object_and_several_are_an_array_unless_asked_otherwise() {
         let settings = settings(batch_size, wrap_one, delivery);
         let sent: Value = notification(of(1), &key, &options, &settings).parse().unwrap();
         assert_eq!(sent.is_array(), is_array, "{settings:?}");
+    }
+}
+
+#[tokio::test]
+async fn content_is_pulled_byte_for_byte() {
+    for text in
+        [r#"{"b": 1e400, "a": 18446744073709551616}"#, r#""abc\ud83d""#, "1.10", r#""\u0041""#]
+    {
+        let content = || Publication::new(Payload::from_json(text.to_owned()).unwrap());
+        let (key, taken) = delivered(vec![content()]).await;
+        let options = Options::default();
+        for answer in [
+            pull(&taken[0], &key, Codec::Json, &options),
+            queued(&taken[0], Codec::Json, &options),
+            delivery(&taken[0], &key, Codec::Json, &options, false),
+        ] {
+            assert_eq!(&**answer.entry("data").unwrap().bytes(), text.as_bytes());
+        }
+        for answer in [
+            pull(&taken[0], &key, Codec::MsgPack, &options),
+            queued(&taken[0], Codec::MsgPack, &options),
+        ] {
+            assert!(!answer.entry("data").unwrap().is_null(), "{text}");
+        }
     }
 }

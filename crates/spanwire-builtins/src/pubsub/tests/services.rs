@@ -334,3 +334,58 @@ async fn repeats_are_refused_where_clients_of_3_0_expect_it() {
     let again = world.call(&rest, unsubscribe, end).await;
     assert_eq!(again.map_err(|(status, _)| status), Err(403));
 }
+
+#[tokio::test]
+async fn content_without_a_form_in_both_codecs_is_refused() {
+    let world = World::new().await;
+    for (service, body) in [
+        (PUBLISH, r#"{"topic_name": "/shared", "data": "abc\ud83d"}"#),
+        (PUBLISH, r#"{"topic_name": "/shared", "data": {"a": 1e400}}"#),
+        (PUBLISH, r#"{"topic_name": "/shared", "data": 18446744073709551616}"#),
+        (PUBLISH, r#"{"topic_name": "/shared", "data": 1, "user_ctx": "\ud83d"}"#),
+        (TRUSTED, r#"{"topic_name": "/shared", "data_list": [1, 1e400]}"#),
+        (TRUSTED, r#"{"topic_name": "/shared", "data_list": [{"data": "\ud83d"}]}"#),
+    ] {
+        let input = Payload::from_json(body).unwrap();
+        let refused = world.ports.invoke(Call::new(service, input), Origin::internal()).await;
+        assert_eq!(refused.unwrap_err().status().0, 400, "{body}");
+    }
+    assert_eq!(world.broker.topic("/shared").unwrap().depth_gd, 0);
+    assert_eq!(world.broker.topic("/shared").unwrap().depth_non_gd, 0);
+}
+
+#[tokio::test]
+async fn content_of_a_list_is_pulled_byte_for_byte() {
+    let world = World::new().await;
+    let me = Origin::internal();
+    let topic = json!({"topic_name": "/shared"});
+    let key = text(&world.call(&me, SUBSCRIBE, topic).await.unwrap(), "sub_key");
+    let body = r#"{"topic_name": "/shared", "data_list": [1.10, {"data": {"b":1,"a":2}}]}"#;
+    let input = Payload::from_json(body).unwrap();
+    world.ports.invoke(Call::new(TRUSTED, input), me.clone()).await.unwrap();
+    let input = Payload::from_serialize(Codec::Json, &json!({"sub_key": key, "order": "fifo"}));
+    let got = world.ports.invoke(Call::new(GET, input.unwrap()), me).await.unwrap();
+    let got = std::str::from_utf8(got.bytes()).unwrap();
+    assert!(got.contains(r#""data":1.10"#) && got.contains(r#""data":{"b":1,"a":2}"#), "{got}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_once_the_server_stops() {
+    let world = World::new().await;
+    let me = Origin::internal();
+    let topic = json!({"topic_name": "/shared"});
+    let key = text(&world.call(&me, SUBSCRIBE, topic).await.unwrap(), "sub_key");
+    let wish = json!({"sub_key": key, "wait": 20});
+    let start = tokio::time::Instant::now();
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.stop.cancel();
+    };
+    let (got, ()) = tokio::join!(world.call(&me, GET, wish.clone()), stopping);
+    assert_eq!(got, Ok(json!([])));
+    let message = json!({"topic_name": "/shared", "data": 1});
+    world.call(&me, PUBLISH, message).await.unwrap();
+    assert_eq!(ids(&world.call(&me, GET, wish.clone()).await.unwrap()).len(), 1);
+    assert_eq!(world.call(&me, GET, wish).await, Ok(json!([])));
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
