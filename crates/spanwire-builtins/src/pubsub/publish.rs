@@ -114,9 +114,11 @@ pub(super) async fn publish_trusted(
         let publication = metadata.with(&input, options);
         return Ok(first_id(&send(&pubsub, &publisher, &target, vec![publication]).await?));
     };
+    // Looked up once: the list stands in the same input, and is long.
+    let context = input.entry("user_ctx");
     let mut publications = Vec::new();
     for element in elements(&many)? {
-        publications.push(element_of_list(element, &metadata, &input, options)?);
+        publications.push(element_of_list(element, &metadata, context.as_ref(), options)?);
     }
     let published = send(&pubsub, &publisher, &target, publications).await?;
     let ids: Vec<_> = published.iter().map(|it| it.msg_id().map(|id| &**id)).collect();
@@ -145,7 +147,7 @@ fn elements(list: &Payload) -> Result<Vec<Payload>, ServiceError> {
 fn element_of_list(
     encoded: Payload,
     common: &Metadata,
-    input: &Payload,
+    context: Option<&Payload>,
     options: &Options,
 ) -> Result<Publication, ServiceError> {
     let is_message = encoded.entry("data").is_some();
@@ -153,12 +155,10 @@ fn element_of_list(
     let common = Metadata { msg_id: None, ..common.clone() };
     if is_message {
         let mut publication = read::<Metadata>(&encoded)?.or(common).with(&encoded, options);
-        publication.user_ctx = publication.user_ctx.or_else(|| input.entry("user_ctx"));
+        publication.user_ctx = publication.user_ctx.or_else(|| context.cloned());
         return Ok(publication);
     }
-    let mut publication = common.with(input, options);
-    publication.data = encoded;
-    Ok(publication)
+    Ok(common.with_content(encoded, context.cloned(), options))
 }
 
 impl Metadata {
@@ -188,6 +188,16 @@ impl Metadata {
     /// The message, with the content that stands beside its metadata.
     fn with(self, input: &Payload, options: &Options) -> Publication {
         let data = input.entry("data").unwrap_or_else(|| Payload::null(input.codec()));
+        let context = self.user_ctx.and_then(|_| input.entry("user_ctx"));
+        self.with_content(data, context, options)
+    }
+
+    fn with_content(
+        self,
+        data: Payload,
+        context: Option<Payload>,
+        options: &Options,
+    ) -> Publication {
         let recipients = self.deliver_to_sk.unwrap_or_default();
         Publication {
             msg_id: self.msg_id,
@@ -203,7 +213,7 @@ impl Metadata {
             position_in_group: self.position_in_group,
             reply_to_sk: self.reply_to_sk.unwrap_or_default(),
             deliver_to_sk: recipients.iter().map(|key| SubKey::from_text(key)).collect(),
-            user_ctx: self.user_ctx.and_then(|_| input.entry("user_ctx")),
+            user_ctx: context,
             ..Publication::new(data)
         }
     }

@@ -53,5 +53,8 @@ fn a_tick_touches_those_alone_that_something_is_due_of() {
     assert_eq!(world.topic.next_due(world.now), Some(world.now.monotonic + 9 * SECOND));
     world.now.monotonic += 9 * SECOND;
     world.topic.tick(world.now);
-    assert_eq!(world.topic.touched.take_unstored().into_iter().map(|it| it.0).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        world.topic.touched.take_unstored().into_iter().map(|it| it.0).collect::<Vec<_>>(),
+        [1]
+    );
 }
