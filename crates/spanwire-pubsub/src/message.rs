@@ -32,8 +32,8 @@ pub(crate) const MAX_REPLY_TO: usize = 100;
 pub struct Publication {
     /// The content: any value.
     pub data: Payload,
-    /// The id of the message; one is made if not given. The same id again on the same topic, within the window of the
-    /// broker, is the same message and not stored a second time.
+    /// The id of the message; one is made if not given. The same id again of the same publisher on the same topic, within
+    /// the window of the broker, is the same message and not stored a second time.
     pub msg_id: Option<String>,
     /// 1 to 9, the highest; 0 or none is 5.
     pub priority: Option<i64>,
