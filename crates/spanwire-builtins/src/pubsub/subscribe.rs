@@ -174,6 +174,10 @@ async fn subscribe_client(
     }
     // All of them, or none.
     let topics = wish.topic_name_list.unwrap_or_default();
+    if topics.len() > MAX_TOPICS {
+        let text = format!("topic_name_list has {} topics, allowed are {MAX_TOPICS}", topics.len());
+        return Err(ServiceError::bad_request(text));
+    }
     for topic in &topics {
         caller.endpoint.allow(TopicAccess::Subscribe, topic).map_err(refused)?;
         if pubsub.broker.topic(topic).is_none() {
@@ -333,3 +337,6 @@ fn keys_of(pubsub: &PubSub, caller: &Caller, topic: &str) -> Vec<SubKey> {
 
 /// The largest batch, which was the default of 3.0.
 const MAX_BATCH: usize = 15_000;
+
+/// How many topics a client subscribes to in one call: each is a write of its own.
+const MAX_TOPICS: usize = 1_000;

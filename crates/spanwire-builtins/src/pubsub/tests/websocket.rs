@@ -70,6 +70,7 @@ async fn of_a_list_all_topics_are_subscribed_to_or_none() {
         (json!(["/a", "/no/such/secret"]), 403),
         (json!(["/a", "/allowed/x"]), 404),
         (json!([]), 400),
+        (json!(vec!["/a"; 1_001]), 400),
     ] {
         let input = json!({"topic_name_list": list});
         assert_eq!(world.call(&me, SUBSCRIBE, input).await.unwrap_err().0, status);
