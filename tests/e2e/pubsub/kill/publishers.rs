@@ -33,7 +33,6 @@ pub(super) fn start(shared: &Arc<Shared>, round: usize, dice: &mut Dice) -> Join
 }
 
 /// How a publisher publishes.
-#[expect(clippy::large_enum_variant, reason = "a few dozen of them, each for long")]
 enum Way {
     Rest(Http),
     WebSocket(Option<Box<Socket>>),
