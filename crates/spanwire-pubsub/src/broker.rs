@@ -23,6 +23,7 @@ mod operate;
 pub(crate) mod ports;
 mod publish;
 mod reading;
+mod space;
 mod subscribe;
 #[cfg(test)]
 mod tests;
@@ -171,6 +172,10 @@ pub(crate) struct Shared {
     next_holder: AtomicU64,
     /// When it was opened.
     started: Now,
+    /// The disk was full lately.
+    wants_room: AtomicBool,
+    /// How large the log was after it was last compacted, in bytes.
+    compacted_to: AtomicU64,
     failed: OnceLock<String>,
     closing: AtomicBool,
 }
@@ -261,6 +266,8 @@ impl Broker {
             next_subscription: AtomicU64::new(read.last_subscription + 1),
             next_holder: AtomicU64::new(1),
             started,
+            wants_room: AtomicBool::new(false),
+            compacted_to: AtomicU64::new(0),
             failed: OnceLock::new(),
             closing: AtomicBool::new(false),
             settings,

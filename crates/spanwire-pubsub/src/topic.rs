@@ -203,6 +203,13 @@ impl Topic {
         self.log.bytes()
     }
 
+    /// What undelivered messages take in the log, about.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        /// Beside its content.
+        const EACH: u64 = 1024;
+        self.bytes().saturating_add(self.log.len() as u64 * EACH)
+    }
+
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
         self.subscriptions.values()
     }

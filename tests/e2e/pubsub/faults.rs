@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use spanwire_tests::http::{admin, get};
+use spanwire_tests::http::get;
 use spanwire_tests::messaging::Rest;
 use spanwire_tests::secrecy::files;
 use spanwire_tests::server::{Setup, command};
@@ -23,6 +23,23 @@ fn setup(store: &str) -> Setup {
 
 fn fifo() -> Value {
     json!({"order": "fifo", "limit": 10_000, "lease": 0.001})
+}
+
+/// Whether a program may do here what a test needs; a container may forbid it, whatever is installed.
+fn is_permitted(program: &str, arguments: &[&str]) -> bool {
+    let outcome = command(program).args(arguments).output();
+    let is_permitted = outcome.as_ref().is_ok_and(|output| output.status.success());
+    if !is_permitted {
+        eprintln!("NOT TRIED, because it is forbidden here: {program} {arguments:?}: {outcome:?}");
+    }
+    is_permitted
+}
+
+fn may_mount() -> bool {
+    is_permitted(
+        "unshare",
+        &["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/tmp"],
+    )
 }
 
 /// Has the n-th forced write of each thread fail from now on, once. Ends with this value.
@@ -54,6 +71,9 @@ impl Strace {
 /// after a flush that failed nothing is acknowledged any more, whatever later flushes say.
 #[tokio::test]
 async fn r06_after_a_failed_flush_nothing_is_acknowledged_and_a_restart_has_all_that_was() {
+    if !is_permitted("strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
     for store in STORES {
         for number in if is_long() { vec![1, 2, 3, 5, 8, 20, 50] } else { vec![1, 2, 6] } {
             let mut server = setup(store).start();
@@ -124,6 +144,9 @@ fn on_disk(server: &Server, name: &str) -> PathBuf {
 /// a full disk refuses what is to be guaranteed, with its reason, and everything else works.
 #[tokio::test]
 async fn r08_a_full_disk_refuses_publications_until_there_is_room() {
+    if !may_mount() {
+        return;
+    }
     for store in STORES {
         let server = start_on_small_disk(store);
         let portal = rest(&server, "portal");
@@ -168,6 +191,9 @@ async fn r08_a_full_disk_refuses_publications_until_there_is_room() {
 /// A disk that its own messages fill: there is room when they were delivered. sled gives none back while it is open.
 #[tokio::test]
 async fn r08_messages_that_are_delivered_make_room() {
+    if !may_mount() {
+        return;
+    }
     let server = start_on_small_disk("redb");
     let portal = rest(&server, "portal");
     portal.key(TOPIC).await;
@@ -189,8 +215,7 @@ async fn r08_messages_that_are_delivered_make_room() {
     while got < taken {
         got += portal.fetch(TOPIC, &json!({"limit": 5})).await.len();
     }
-    let compacted = admin(&server, "POST", "/api/v1/pubsub/compact", "").await;
-    assert_eq!(compacted.status, 200, "{compacted:?}");
+    // The log gives it back by itself, because it is asked for.
     eventually("there is room again", async || portal.post(TOPIC, &body).await.status == 200).await;
     assert_eq!(portal.fetch(TOPIC, &Value::Null).await.len(), 1);
 }

@@ -305,6 +305,7 @@ impl Committer {
             Ok(()) if durability == Durability::Forced => self.force_at = None,
             Ok(()) => self.lazily_stored(),
             Err(StoreError::Full) => {
+                shared.want_room();
                 // Not at once: room has to be made first.
                 let again = Moment::now() + FORCE_AFTER;
                 self.lazy_at = (!self.kept.is_empty()).then_some(again);

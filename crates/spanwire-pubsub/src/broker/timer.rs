@@ -64,7 +64,7 @@ pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
     away.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     away.tick().await;
     // Beside the timer: it calls hooks, which take their time.
-    let mut ending: Option<tokio::task::JoinHandle<usize>> = None;
+    let mut chores: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         let Some(shared) = broker.upgrade().filter(|it| !it.is_closing()) else { return };
         let clock = Arc::clone(&shared.clock);
@@ -72,6 +72,11 @@ pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
             if let Some(handle) = shared.handle(topic) {
                 shared.with(&handle, |topic| topic.tick(clock.now()));
             }
+        }
+        let is_at_leisure = chores.as_ref().is_none_or(tokio::task::JoinHandle::is_finished);
+        if is_at_leisure && shared.takes_wish_for_room() {
+            let shared = Arc::clone(&shared);
+            chores = Some(tokio::spawn(async move { shared.give_space_back().await }));
         }
         // A broker that nobody has any more is not kept by its timer.
         drop(shared);
@@ -91,9 +96,12 @@ pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
             () = timer.wake.notified() => {}
             _ = away.tick() => {
                 if let Some(shared) = broker.upgrade()
-                    && ending.as_ref().is_none_or(|it| it.is_finished())
+                    && is_at_leisure
                 {
-                    ending = Some(tokio::spawn(async move { shared.end_inactive().await }));
+                    chores = Some(tokio::spawn(async move {
+                        shared.end_inactive().await;
+                        shared.give_space_back().await;
+                    }));
                 }
             }
         }

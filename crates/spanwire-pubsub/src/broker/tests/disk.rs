@@ -22,6 +22,9 @@ pub(super) struct Disk {
     first: usize,
     pub(super) delay: Duration,
     pub(super) is_full: bool,
+    /// What it takes.
+    pub(super) bytes: u64,
+    pub(super) compactions: usize,
     /// The most bytes of a batch; 0 is any number.
     pub(super) batch_limit: usize,
     /// The next commit fails, and with it all later ones.
@@ -142,11 +145,15 @@ impl MessageStore for SimStore {
     }
 
     fn disk_bytes(&self) -> u64 {
-        0
+        self.disk().bytes
     }
 
     fn compact(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        let mut disk = self.disk();
+        disk.compactions += 1;
+        disk.bytes /= 100;
+        disk.is_full = false;
+        Ok(disk.bytes)
     }
 }
 

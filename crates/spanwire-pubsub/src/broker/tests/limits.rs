@@ -187,3 +187,24 @@ async fn a_subscription_ends_however_much_had_waited_for_it() {
     assert_eq!(broker.0.handle_by_name(TOPIC).unwrap().lock().depth_gd(), 0, "none waits again");
     assert_eq!(broker.health(), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn space_that_is_free_in_the_log_goes_back_to_a_full_disk() {
+    let (broker, disk, _) = fresh(TopicSettings::default()).await;
+    let me = broker.internal();
+    disk.disk().bytes = 100 << 20;
+    disk.disk().is_full = true;
+    let refused = broker.publish(&me, TOPIC, vec![guaranteed("x")]).await;
+    assert_eq!(refused, Err(PubSubError::DiskFull));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    publish(&broker, "there is room again").await;
+    // Not again for a little.
+    disk.disk().bytes = 20 << 20;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(disk.disk().compactions, 1);
+    let handle = broker.0.handle_by_name(TOPIC).unwrap();
+    assert!(handle.lock().stored_bytes() < 10_000);
+    disk.disk().bytes = 200 << 20;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(disk.disk().compactions, 2, "also without a refusal");
+}
