@@ -174,6 +174,8 @@ pub(crate) struct Shared {
     started: Now,
     /// The disk was full lately.
     wants_room: AtomicBool,
+    /// How many messages had been published when it was last looked for space to give back.
+    published_before: AtomicU64,
     /// How large the log was after it was last compacted, in bytes.
     compacted_to: AtomicU64,
     failed: OnceLock<String>,
@@ -267,6 +269,7 @@ impl Broker {
             next_holder: AtomicU64::new(1),
             started,
             wants_room: AtomicBool::new(false),
+            published_before: AtomicU64::new(0),
             compacted_to: AtomicU64::new(0),
             failed: OnceLock::new(),
             closing: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Shared;
+use super::{Handle, Shared};
 use crate::store::StoreError;
 
 impl Shared {
@@ -15,6 +15,16 @@ impl Shared {
 
     pub(super) fn takes_wish_for_room(&self) -> bool {
         self.wants_room.swap(false, Ordering::AcqRel)
+    }
+
+    /// As [`give_space_back`](Self::give_space_back), but for a log that is written to: what is free in it is used again
+    /// soon.
+    pub(super) async fn give_space_back_if_idle(self: &Arc<Self>) {
+        let published = |handle: &Arc<Handle>| handle.lock().counters.published;
+        let published: u64 = self.handles().iter().map(published).sum();
+        if self.published_before.swap(published, Ordering::AcqRel) == published {
+            self.give_space_back().await;
+        }
     }
 
     /// Compacts the log if most of it is free. Publications wait meanwhile, so that it has to be quick: it takes about

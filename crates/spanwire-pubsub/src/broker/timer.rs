@@ -100,7 +100,7 @@ pub(super) async fn run(broker: Weak<Shared>, timer: Arc<Timer>) {
                 {
                     chores = Some(tokio::spawn(async move {
                         shared.end_inactive().await;
-                        shared.give_space_back().await;
+                        shared.give_space_back_if_idle().await;
                     }));
                 }
             }
