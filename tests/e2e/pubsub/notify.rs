@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use spanwire_tests::endpoint::{Endpoint, Received, Reply};
 use spanwire_tests::http::basic;
+use spanwire_tests::messaging::{Rest, Wsx};
 use spanwire_tests::{PATIENCE, Server, eventually, until};
 
-use super::{OBJECTS, queue, rest};
+use super::{OBJECTS, queue, rest, wsx};
 use crate::live::{create, delete, ok, patch};
 
 const TOPIC: &str = "/customer/gd";
@@ -58,6 +59,16 @@ fn contents(endpoint: &Endpoint) -> Vec<Value> {
 async fn is_empty(server: &Server) -> bool {
     queue(server, "billing").await["current_depth"] == 0
 }
+
+/// Publishes one message after the other; a witness gets each before the next. Whoever is notified at all is by then.
+async fn publish_before(witness: &mut Wsx, portal: &Rest) {
+    for number in 0..MANY {
+        portal.publish(TOPIC, &json!({ "data": number })).await;
+        assert_eq!(witness.message().await["data"], number);
+    }
+}
+
+const MANY: usize = 30;
 
 #[tokio::test]
 async fn a_notification_is_a_request_with_an_array_and_credentials() {
@@ -289,18 +300,18 @@ async fn whoever_may_not_subscribe_any_more_is_not_notified() {
     let endpoint = Endpoint::start(|_| fine()).await;
     let server = start(&endpoint.address.to_string(), &quick());
     let portal = rest(&server, "portal");
+    let mut witness = wsx(&server, "witness.1").await;
+    witness.subscribe(&json!({"topic_name": TOPIC})).await;
     for (revoke, grant) in [
         (json!({"is_active": false}), json!({"is_active": true})),
         (json!({"role": "pub-only"}), json!({"role": "pub-sub"})),
     ] {
         let before = contents(&endpoint).len();
         patch(&server, "pubsub_endpoint", "billing", revoke).await;
-        portal.publish(TOPIC, &json!({"data": "x"})).await;
-        // There is nothing to wait for but time.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        publish_before(&mut witness, &portal).await;
         assert_eq!(contents(&endpoint).len(), before);
         patch(&server, "pubsub_endpoint", "billing", grant).await;
-        eventually("it is back", async || contents(&endpoint).len() == before + 1).await;
+        eventually("it is back", async || contents(&endpoint).len() == before + MANY).await;
     }
 }
 
@@ -325,8 +336,9 @@ async fn a_connection_may_be_changed_while_messages_wait() {
     eventually("it is there", async || contents(&two) == ["x", "y"]).await;
     // Who is unsubscribed by an administrator is called no more.
     delete(&server, "pubsub_subscription", &format!("billing/{TOPIC}")).await;
-    rest(&server, "portal").publish(TOPIC, &json!({"data": "z"})).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut witness = wsx(&server, "witness.1").await;
+    witness.subscribe(&json!({"topic_name": TOPIC})).await;
+    publish_before(&mut witness, &rest(&server, "portal")).await;
     assert_eq!(contents(&two), ["x", "y"]);
 }
 
