@@ -37,7 +37,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use self::access::{Endpoint, Endpoints};
+use self::access::{Endpoint, Endpoints, MAX_TOPIC_NAME};
 use self::committer::{Committer, Op};
 pub use self::consume::{Batch, Consumer, Delivered, Ended, Gap, Pull};
 pub use self::operate::{SubscriptionInfo, TopicInfo, Totals};
@@ -288,13 +288,19 @@ impl Broker {
     /// Makes a topic, or gives it another name or other settings. Stored when this returns.
     ///
     /// # Errors
-    /// When another topic has the name, or the log fails.
+    /// When another topic has the name, when it has more than 1,024 bytes, or when the log fails.
     pub async fn put_topic(
         &self,
         id: TopicId,
         name: &str,
         settings: TopicSettings,
     ) -> Result<(), PubSubError> {
+        if name.len() > MAX_TOPIC_NAME {
+            return Err(PubSubError::Input(format!(
+                "The name of a topic has {} bytes, allowed are {MAX_TOPIC_NAME}",
+                name.len()
+            )));
+        }
         let (shared, name) = (Arc::clone(&self.0), Arc::<str>::from(name));
         let prepare = move || {
             let topics = shared.topics.read().unwrap_or_else(PoisonError::into_inner);

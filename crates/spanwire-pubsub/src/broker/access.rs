@@ -102,8 +102,8 @@ impl Endpoint {
 }
 
 const MAX_DECIDED: usize = 1_000;
-/// No topic has a longer name, in bytes.
-const MAX_TOPIC_NAME: usize = 200;
+/// No topic has a longer name, in bytes: an object has 200 characters, and a service's topic a prefix.
+pub(super) const MAX_TOPIC_NAME: usize = 1024;
 
 /// All endpoints, found by what they are recognised by.
 #[derive(Debug)]

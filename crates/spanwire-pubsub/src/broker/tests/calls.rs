@@ -343,3 +343,18 @@ async fn invariant_33_whoever_waits_for_messages_has_to_be_allowed_when_they_com
     assert_eq!(pulled.unwrap_err(), PubSubError::Forbidden);
     assert_eq!(broker.subscription(&key).unwrap().depth, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn names_of_topics_have_an_end_that_every_object_keeps() {
+    let (broker, ..) = fresh(TopicSettings::default()).await;
+    broker.set_endpoints(vec![endpoint(1, EndpointKind::Rest, &["pub=/**"])]);
+    let portal = broker.endpoint_by_id(EndpointId(1)).unwrap();
+    let longest = format!("/{}", "\u{1f980}".repeat(199));
+    broker.put_topic(TopicId(2), &longest, TopicSettings::default()).await.unwrap();
+    broker.publish(&portal, &longest, vec![said("x")]).await.unwrap();
+    let longer = "/x".repeat(513);
+    let refused = broker.put_topic(TopicId(3), &longer, TopicSettings::default()).await;
+    assert!(matches!(refused, Err(PubSubError::Input(_))), "{refused:?}");
+    let refused = broker.publish(&portal, &longer, vec![said("x")]).await;
+    assert_eq!(refused, Err(PubSubError::Forbidden));
+}
