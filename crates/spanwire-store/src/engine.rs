@@ -39,10 +39,10 @@ pub(crate) trait Engine: Send + Sync {
         keys: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// Applies all batches, in order, as one transaction that reads see from then on. A forced one is on
-    /// the device when this returns, with all before it; a lazy one is so after the next
-    /// [`Engine::force`] or forced one.
-    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String>;
+    /// Applies all batches of a group, in order, as one transaction that reads see from then on; `number` is
+    /// stored with them. A forced one is on the device when this returns, with all before it; a lazy one is so
+    /// after the next [`Engine::force`] or forced one.
+    fn apply(&self, batches: &[&Batch], number: u64, durability: Durability) -> Result<(), String>;
 
     /// Forces everything applied so far to the device.
     fn force(&self) -> Result<(), String>;
@@ -57,11 +57,8 @@ pub(crate) trait Engine: Send + Sync {
     /// Gives space back; for the writer thread.
     fn compact(&self) -> Result<(), CompactError>;
 
-    /// The number of the last clean close, 0 before the first.
-    fn mark(&self) -> Result<u64, String>;
-
-    /// Writes and forces that number.
-    fn set_mark(&self, mark: u64) -> Result<(), String>;
+    /// The number of the last group that was applied, 0 before the first.
+    fn number(&self) -> Result<u64, String>;
 }
 
 /// Gets tree, key and value.
@@ -134,6 +131,18 @@ pub(crate) fn check_format(dir: &Path, found: &[u8], supported: u64) -> Result<(
         Some(_) => Ok(()),
         None => Err(corrupt(dir, "its format version is not a number".to_owned())),
     }
+}
+
+/// The number of the last group in the engine of `dir`.
+pub(crate) fn number(dir: &Path, engine: &dyn Engine) -> Result<u64, OpenError> {
+    engine.number().map_err(|why| corrupt(dir, why))
+}
+
+/// The number of a group as engines store it, in digits; `None` is that before the first.
+pub(crate) fn parse_number(found: Option<&[u8]>) -> Result<u64, String> {
+    let Some(found) = found else { return Ok(0) };
+    let number = std::str::from_utf8(found).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| "the number of its last group is not a number".to_owned())
 }
 
 pub(crate) fn corrupt(dir: &Path, reason: String) -> OpenError {

@@ -4,7 +4,7 @@
 //! DIR/          0700
 //! DIR/lock      locked while open; has the process id of the owner
 //! DIR/format    `spanwire-store 1 sled`: version, engine; written last, when the rest is on disk
-//! DIR/closed    `17 0a7b…`: the mark of the last clean close and its checksum; not there while open
+//! DIR/witness   `00000000000000000017 0a7b…`: the last group that was forced, and its checksum (`witness`)
 //! DIR/building  only while data is being written into a new folder: the folders of which one goes
 //! DIR/sled/     the engine's files; `redb/`, and `sled-1/` and so on once rewritten
 //! ```
@@ -16,6 +16,7 @@
 
 mod files;
 mod format;
+mod witness;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use self::files::{create, parent_of};
 pub(crate) use self::files::{sync_all, sync_folder};
 pub(crate) use self::format::Data;
+pub(crate) use self::witness::Witness;
 use crate::engine::corrupt;
 use crate::{EngineKind, OpenError};
 
@@ -110,30 +112,34 @@ impl Folder {
         Ok(())
     }
 
-    /// The mark of the last clean close; `None` when the store was not closed.
-    pub(crate) fn closed(&self) -> Result<Option<u64>, OpenError> {
-        let path = self.dir.join(CLOSED_FILE);
+    /// Refuses an engine that lost groups which were forced: `number` is that of the last group it has.
+    ///
+    /// Without the file nothing is known, and what there is is taken: so an operator goes on with what is left.
+    pub(crate) fn check_witness(&self, number: u64) -> Result<(), OpenError> {
+        let path = self.dir.join(WITNESS_FILE);
         let Some(text) = files::read(&path).map_err(failed("read", &path))? else {
-            return Ok(None);
+            return Ok(());
         };
-        let mark = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        match mark.filter(|mark| closed_text(*mark).trim_end() == text.trim_end()) {
-            Some(mark) => Ok(Some(mark)),
-            None => {
-                let reason = "its file `closed` is; remove that file alone if the rest is sound";
-                Err(corrupt(&self.dir, reason.to_owned()))
-            }
-        }
+        let reason = match witness::parse(&text) {
+            Some(forced) if forced <= number => return Ok(()),
+            Some(forced) => format!(
+                "its last writes are gone: group {forced} was on disk, and {number} is the last one found; restore a \
+                 backup, or remove its file `witness` alone to go on with what is left"
+            ),
+            None => "its file `witness` is; remove that file alone if the rest is sound".to_owned(),
+        };
+        Err(corrupt(&self.dir, reason))
     }
 
-    /// Writes the mark of a clean close.
-    pub(crate) fn set_closed(&self, mark: u64) -> io::Result<()> {
-        files::replace(&self.dir.join(CLOSED_FILE), &closed_text(mark))
+    /// Begins to note the groups that are forced from now on, behind the last one that the engine has.
+    pub(crate) fn start_witness(&self, number: u64) -> Result<Witness, OpenError> {
+        let path = self.dir.join(WITNESS_FILE);
+        Witness::start(&path, number).map_err(failed("write", &path))
     }
 
-    /// Removes the mark; it is gone from the disk when this returns.
-    pub(crate) fn remove_closed(&self) -> Result<(), OpenError> {
-        let path = self.dir.join(CLOSED_FILE);
+    /// Removes the witness; it is gone from the disk when this returns.
+    fn remove_witness(&self) -> Result<(), OpenError> {
+        let path = self.dir.join(WITNESS_FILE);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed("remove", &path)(error))
@@ -178,8 +184,8 @@ impl Folder {
     pub(crate) fn switch(&mut self, new: Data) -> Result<(), OpenError> {
         let dir = self.dir.join(new.folder());
         sync_all(&dir).map_err(failed("flush", &dir))?;
-        // The mark is that of the old data.
-        self.remove_closed()?;
+        // It is that of the old data.
+        self.remove_witness()?;
         self.data = Some(new);
         self.fresh = true;
         self.finish()
@@ -235,10 +241,6 @@ fn parse_building(text: &str, current: Option<&Data>) -> Vec<Data> {
     }
 }
 
-fn closed_text(mark: u64) -> String {
-    format!("{mark} {:08x}\n", crc32fast::hash(mark.to_string().as_bytes()))
-}
-
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let mut options = OpenOptions::new();
@@ -278,5 +280,5 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenEr
 /// The format this release writes, and the newest it reads.
 pub(crate) const FORMAT: u64 = 1;
 const FORMAT_FILE: &str = "format";
-const CLOSED_FILE: &str = "closed";
+const WITNESS_FILE: &str = "witness";
 const BUILDING_FILE: &str = "building";

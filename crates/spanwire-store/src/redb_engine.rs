@@ -11,7 +11,7 @@
 //!   open after a crash, which we want anyway.
 //!
 //! In redb, a tree `user` is the table `t:user`, and the table `meta` has the format version and the number
-//! of the last clean close. Values are inline records (`record`) whatever their length.
+//! of the last group. Values are inline records (`record`) whatever their length.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -27,7 +27,8 @@ use redb::{
 };
 
 use crate::engine::{
-    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded, shown,
+    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded,
+    parse_number, shown,
 };
 use crate::{Batch, Durability, Entry, OpenError, StoreError, record};
 
@@ -128,7 +129,13 @@ impl RedbEngine {
         Ok(found?.unwrap_or_default())
     }
 
-    fn write(&self, batches: &[&Batch], durability: Durability) -> Result<(), redb::Error> {
+    /// One transaction with the batches, and with the number of their group where they are one.
+    fn write(
+        &self,
+        batches: &[&Batch],
+        number: Option<u64>,
+        durability: Durability,
+    ) -> Result<(), redb::Error> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
         let mut transaction = db.begin_write()?;
         transaction.set_durability(match durability {
@@ -149,6 +156,10 @@ impl RedbEngine {
                     None => table.remove(key)?,
                 };
             }
+        }
+        if let Some(number) = number {
+            let mut meta = transaction.open_table(definition(META))?;
+            meta.insert(NUMBER_KEY.as_bytes(), number.to_string().as_bytes())?;
         }
         transaction.commit()?;
         Ok(())
@@ -204,15 +215,13 @@ impl Engine for RedbEngine {
         Ok(self.reading_tree(tree, many)?.unwrap_or_else(|| vec![None; keys.len()]))
     }
 
-    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
-        if durability == Durability::Lazy && batches.iter().all(|batch| batch.is_empty()) {
-            return Ok(());
-        }
-        guarded(|| self.write(batches, durability))?.map_err(|error| error.to_string())
+    fn apply(&self, batches: &[&Batch], number: u64, durability: Durability) -> Result<(), String> {
+        guarded(|| self.write(batches, Some(number), durability))?
+            .map_err(|error| error.to_string())
     }
 
     fn force(&self) -> Result<(), String> {
-        self.apply(&[], Durability::Forced)
+        guarded(|| self.write(&[], None, Durability::Forced))?.map_err(|error| error.to_string())
     }
 
     fn snapshots(&self) -> bool {
@@ -249,13 +258,8 @@ impl Engine for RedbEngine {
         }
     }
 
-    fn mark(&self) -> Result<u64, String> {
-        let found = self.meta(MARK_KEY)?;
-        Ok(found.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok()).unwrap_or(0))
-    }
-
-    fn set_mark(&self, mark: u64) -> Result<(), String> {
-        self.set_meta(MARK_KEY, mark.to_string().as_bytes())
+    fn number(&self) -> Result<u64, String> {
+        parse_number(self.meta(NUMBER_KEY)?.as_deref())
     }
 }
 
@@ -334,7 +338,7 @@ const FILE: &str = "data";
 const PREFIX: &str = "t:";
 const META: &str = "meta";
 const FORMAT_KEY: &str = "format";
-const MARK_KEY: &str = "closed";
+const NUMBER_KEY: &str = "group";
 /// The length of redb's mark at the start of its file.
 const MARKED_BYTES: u64 = 9;
 

@@ -9,7 +9,6 @@ use std::path::Path;
 
 use crate::engine::{self, Engine, VisitError, corrupt, guarded};
 use crate::folder::Folder;
-use crate::store::check_closed;
 use crate::{Batch, CompactWhen, Compaction, Durability, EngineKind, OpenError, Options, space};
 
 /// Copies the store in `dir`, which nobody has open, into fresh files of `options.engine`, which may be
@@ -31,7 +30,7 @@ pub fn rewrite(dir: &Path, options: Options) -> Result<Compaction, OpenError> {
     };
     let before = taken(dir)?;
     let old = engine::open(engine, &folder.engine_dir()?, &options, false)?;
-    check_closed(&folder, old.as_ref())?;
+    folder.check_witness(engine::number(dir, old.as_ref())?)?;
     let replaced = replace(&mut folder, old.as_ref(), &options);
     drop(old);
     let ended = folder.end_building();
@@ -90,11 +89,13 @@ fn replace(folder: &mut Folder, old: &dyn Engine, options: &Options) -> Result<(
 pub(crate) struct Loader<'a> {
     engine: &'a dyn Engine,
     batch: Batch,
+    /// Of the group written last.
+    number: u64,
 }
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(engine: &'a dyn Engine) -> Self {
-        Self { engine, batch: Batch::new() }
+        Self { engine, batch: Batch::new(), number: 0 }
     }
 
     pub(crate) fn add(&mut self, tree: &str, key: &[u8], value: &[u8]) -> io::Result<()> {
@@ -108,7 +109,8 @@ impl<'a> Loader<'a> {
     /// Writes what is left.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         let batch = std::mem::take(&mut self.batch);
-        let apply = || self.engine.apply(&[&batch], Durability::Forced);
+        self.number += 1;
+        let apply = || self.engine.apply(&[&batch], self.number, Durability::Forced);
         guarded(apply).unwrap_or_else(Err).map_err(io::Error::other)
     }
 }

@@ -10,8 +10,7 @@
 //! - Its own periodic flush is off.
 //!
 //! In sled, a tree `user` is named `t:user`; `chunks` has the pieces of long values; `meta` has the format
-//! version, whose absence tells a store that lost its data from a new one, and the number of the last clean
-//! close.
+//! version, whose absence tells a store that lost its data from a new one, and the number of the last group.
 
 mod changes;
 
@@ -27,7 +26,8 @@ use sled::{Db, Tree};
 
 use self::changes::Changes;
 use crate::engine::{
-    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded, shown,
+    CompactError, Engine, VisitError, Visitor, check_format, corrupt, damaged, guarded,
+    parse_number, shown,
 };
 use crate::record::{self, Place, Record};
 use crate::{Batch, Durability, Entry, MAX_BATCH_BYTES, OpenError, StoreError};
@@ -38,6 +38,7 @@ pub(crate) struct SledEngine {
     /// Our own handle to sled's file, for `fdatasync`.
     file: File,
     chunks: Tree,
+    meta: Tree,
     /// The trees that exist. Readers only look, so that a read never creates a tree.
     trees: RwLock<BTreeMap<String, Tree>>,
 }
@@ -95,7 +96,7 @@ impl SledEngine {
             .open(&path)
             .map_err(|source| OpenError::Io { action: "open", path, source })?;
         let chunks = db.open_tree(CHUNKS).map_err(failed)?;
-        let engine = Self { db, file, chunks, trees: RwLock::new(trees) };
+        let engine = Self { db, file, chunks, meta, trees: RwLock::new(trees) };
         engine.force().map_err(|why| corrupt(dir, why))?;
         sync_files(dir).map_err(|source| OpenError::Io {
             action: "flush",
@@ -233,8 +234,8 @@ impl Engine for SledEngine {
         guarded(many).map_err(|why| StoreError::Read { why })?
     }
 
-    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
-        let changes = Changes::prepare(self, batches).map_err(|error| error.to_string())?;
+    fn apply(&self, batches: &[&Batch], number: u64, durability: Durability) -> Result<(), String> {
+        let changes = Changes::prepare(self, batches, number).map_err(|error| error.to_string())?;
         changes.apply()?;
         match durability {
             Durability::Forced => self.force(),
@@ -275,16 +276,9 @@ impl Engine for SledEngine {
         ))
     }
 
-    fn mark(&self) -> Result<u64, String> {
-        let read = || self.db.open_tree(META)?.get(MARK_KEY);
-        let found = guarded(read)?.map_err(|error: sled::Error| error.to_string())?;
-        Ok(found.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok()).unwrap_or(0))
-    }
-
-    fn set_mark(&self, mark: u64) -> Result<(), String> {
-        let write = || self.db.open_tree(META)?.insert(MARK_KEY, mark.to_string().into_bytes());
-        guarded(write)?.map_err(|error: sled::Error| error.to_string())?;
-        guarded(|| self.force())?
+    fn number(&self) -> Result<u64, String> {
+        let found = guarded(|| self.meta.get(NUMBER_KEY))?.map_err(|error| error.to_string())?;
+        parse_number(found.as_deref())
     }
 }
 
@@ -343,6 +337,6 @@ const PREFIX: &str = "t:";
 const CHUNKS: &str = "chunks";
 const META: &str = "meta";
 const FORMAT_KEY: &str = "format";
-const MARK_KEY: &str = "closed";
+const NUMBER_KEY: &str = "group";
 const LOCK_ATTEMPTS: u32 = 400;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);

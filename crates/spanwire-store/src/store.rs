@@ -2,7 +2,6 @@
 //!
 //! It adds nothing of its own to reading and writing. **Invariant:** the fields are dropped in their
 //! order — writer (finishes what is queued), engine (closes its files), folder (releases the lock).
-//! Before that the store is marked as closed, which the next open compares.
 
 use std::fmt;
 use std::ops::Bound;
@@ -10,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use crate::engine::{self, Engine, corrupt, guarded, is_backwards};
+use crate::engine::{self, Engine, is_backwards};
 use crate::folder::Folder;
 use crate::rewrite;
 use crate::space::{self, Gate};
-use crate::writer::Writer;
+use crate::writer::{Groups, Writer};
 use crate::{
     Batch, Compaction, Done, Durability, Entry, Health, KeyValue, OpenError, Options, StoreError,
 };
@@ -50,19 +49,27 @@ impl Store {
         folder.choose(options.engine)?;
         let fresh = folder.is_fresh();
         let mut inner = engine::open(options.engine, &folder.engine_dir()?, options, fresh)?;
-        check_closed(&folder, inner.as_ref())?;
+        let mut number = engine::number(dir, inner.as_ref())?;
+        folder.check_witness(number)?;
         folder.finish()?;
         if rewrite::when_due(&mut folder, inner.as_ref(), options) {
             inner = engine::open(options.engine, &folder.engine_dir()?, options, false)?;
             folder.end_building()?;
+            number = engine::number(dir, inner.as_ref())?;
         }
+        let groups = Groups::new(number, folder.start_witness(number)?);
         let on_disk = dir.to_owned();
         let available = Box::new(move || space::available(&on_disk));
         let gate = Gate::new(available, options.reserve_bytes);
         let engine = wrap(inner);
-        let writer = Writer::start(Arc::clone(&engine), options.queue, gate).map_err(|source| {
-            OpenError::Io { action: "start the writer thread for", path: dir.to_owned(), source }
-        })?;
+        let writer =
+            Writer::start(Arc::clone(&engine), options.queue, gate, groups).map_err(|source| {
+                OpenError::Io {
+                    action: "start the writer thread for",
+                    path: dir.to_owned(),
+                    source,
+                }
+            })?;
         Ok(Self { writer, engine, folder })
     }
 
@@ -73,38 +80,6 @@ impl Store {
     pub(crate) fn writer(&self) -> &Writer {
         &self.writer
     }
-
-    /// Ends the writer and marks the store as closed: it lost nothing if it is found with this mark.
-    fn close(&mut self) -> Result<(), String> {
-        self.writer.stop();
-        if self.health() != Health::Healthy {
-            return Ok(());
-        }
-        let mark = self.engine.mark()?.saturating_add(1);
-        self.engine.set_mark(mark)?;
-        self.folder.set_closed(mark).map_err(|error| error.to_string())
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // Without the mark the store opens as after a crash, and what was acknowledged is there.
-        let _ = guarded(|| self.close());
-    }
-}
-
-/// Refuses a store that was closed cleanly and lost its end since then: engines take a damaged end for
-/// writes that a crash cut off. From then on the store counts as open.
-pub(crate) fn check_closed(folder: &Folder, engine: &dyn Engine) -> Result<(), OpenError> {
-    let Some(closed) = folder.closed()? else {
-        return Ok(());
-    };
-    let found = engine.mark().map_err(|why| corrupt(folder.dir(), why))?;
-    if found != closed {
-        let reason = format!("its last writes are gone: closed at mark {closed}, found {found}");
-        return Err(corrupt(folder.dir(), reason));
-    }
-    folder.remove_closed()
 }
 
 impl KeyValue for Store {

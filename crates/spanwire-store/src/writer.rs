@@ -5,6 +5,9 @@
 //! forced batch in it is forced to disk, once; one of lazy batches only is not, until [`UNFORCED_BYTES`]
 //! have gathered. There is no artificial delay: while one group is being forced the next one gathers.
 //!
+//! Groups are numbered, and the number of the last forced one is noted outside of the engine
+//! (`folder::witness`), so that the next open knows whether the engine lost any.
+//!
 //! Batches for which the disk has no room (`space`) are taken out of the group and refused one by one.
 //!
 //! It checks no other limits and never reads. A group that fails poisons the writer for good: whether the data
@@ -19,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use crate::engine::{CompactError, Engine, guarded};
+use crate::folder::Witness;
 use crate::space::Gate;
 use crate::{Batch, Done, Durability, Health, StoreError};
 
@@ -32,13 +36,18 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread. At most `queue` batches wait; further ones block before they are queued.
-    pub(crate) fn start(engine: Arc<dyn Engine>, queue: usize, gate: Gate) -> io::Result<Self> {
+    pub(crate) fn start(
+        engine: Arc<dyn Engine>,
+        queue: usize,
+        gate: Gate,
+        groups: Groups,
+    ) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let poison = Poison::default();
         let of_thread = Arc::clone(&poison);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(engine.as_ref(), &receiver, &gate, &of_thread))?;
+            .spawn(move || run(engine.as_ref(), &receiver, &gate, groups, &of_thread))?;
         Ok(Self { queue: Some(sender), thread: Some(thread), poison })
     }
 
@@ -147,15 +156,70 @@ impl Drop for Answer {
 /// What failed first, for as long as the process lives.
 type Poison = Arc<OnceLock<String>>;
 
-fn run(engine: &dyn Engine, queue: &Receiver<Work>, gate: &Gate, poison: &Poison) {
-    let mut unforced = 0;
+/// What was written so far.
+pub(crate) struct Groups {
+    /// Of the last group that was applied.
+    number: u64,
+    /// The bytes that wait for the next force.
+    unforced: usize,
+    witness: Witness,
+}
+
+impl Groups {
+    /// `number` is that of the last group the engine has.
+    pub(crate) fn new(number: u64, witness: Witness) -> Self {
+        Self { number, unforced: 0, witness }
+    }
+
+    /// Applies a group.
+    fn write(
+        &mut self,
+        engine: &dyn Engine,
+        group: &[Commit],
+        poison: &Poison,
+    ) -> Result<(), StoreError> {
+        let batches: Vec<&Batch> = group.iter().map(|commit| &commit.batch).collect();
+        self.unforced += batches.iter().map(|batch| batch.bytes()).sum::<usize>();
+        let is_forced = self.unforced >= UNFORCED_BYTES
+            || group.iter().any(|commit| commit.durability == Durability::Forced);
+        if batches.iter().any(|batch| !batch.is_empty()) {
+            let durability = if is_forced { Durability::Forced } else { Durability::Lazy };
+            step(poison, || engine.apply(&batches, self.number + 1, durability))?;
+            self.number += 1;
+        } else if is_forced {
+            step(poison, || engine.force())?;
+        }
+        if is_forced {
+            self.unforced = 0;
+            // Where it cannot be noted the witness is behind, which takes nothing from what is on the device.
+            let _ = self.witness.note(self.number);
+        }
+        Ok(())
+    }
+
+    /// Forces what is left. Nobody is there to be told of a failure; the next open finds a prefix then, as after a crash.
+    fn close(mut self, engine: &dyn Engine, poison: &Poison) {
+        if poison.get().is_none() && (self.unforced == 0 || step(poison, || engine.force()).is_ok())
+        {
+            let _ = self.witness.close(self.number);
+        }
+    }
+}
+
+fn run(
+    engine: &dyn Engine,
+    queue: &Receiver<Work>,
+    gate: &Gate,
+    mut groups: Groups,
+    poison: &Poison,
+) {
     let mut next = queue.recv().ok();
     while let Some(work) = next.take() {
         match work {
             Work::Commit(first) => {
                 let group;
                 (group, next) = gather(first, queue);
-                commit(engine, group, gate, &mut unforced, poison);
+                commit(engine, group, gate, &mut groups, poison);
             }
             Work::Compact(answer) => answer.give(compact(engine, poison)),
             Work::Pause { reached, resumed } => {
@@ -167,10 +231,7 @@ fn run(engine: &dyn Engine, queue: &Receiver<Work>, gate: &Gate, poison: &Poison
         }
         next = next.or_else(|| queue.recv().ok());
     }
-    if unforced > 0 && poison.get().is_none() {
-        // Nobody is left to be told; the next open finds a prefix, as after a crash.
-        let _ = step(poison, || engine.force());
-    }
+    groups.close(engine, poison);
 }
 
 /// Writes a group and answers everybody in it.
@@ -178,7 +239,7 @@ fn commit(
     engine: &dyn Engine,
     group: Vec<Commit>,
     gate: &Gate,
-    unforced: &mut usize,
+    groups: &mut Groups,
     poison: &Poison,
 ) {
     let (group, refused) = admit(group, gate, poison);
@@ -188,7 +249,7 @@ fn commit(
     if group.is_empty() {
         return;
     }
-    let outcome = write(engine, &group, unforced, poison);
+    let outcome = groups.write(engine, &group, poison);
     for commit in group {
         commit.answer.give(outcome.clone());
     }
@@ -243,25 +304,6 @@ fn gather(first: Commit, queue: &Receiver<Work>) -> (Vec<Commit>, Option<Work>) 
     (group, None)
 }
 
-/// Applies a group; `unforced` counts the bytes that wait for the next force.
-fn write(
-    engine: &dyn Engine,
-    group: &[Commit],
-    unforced: &mut usize,
-    poison: &Poison,
-) -> Result<(), StoreError> {
-    let batches: Vec<&Batch> = group.iter().map(|commit| &commit.batch).collect();
-    *unforced += batches.iter().map(|batch| batch.bytes()).sum::<usize>();
-    let forced = group.iter().any(|commit| commit.durability == Durability::Forced);
-    let durability = if forced || *unforced >= UNFORCED_BYTES {
-        *unforced = 0;
-        Durability::Forced
-    } else {
-        Durability::Lazy
-    };
-    step(poison, || engine.apply(&batches, durability))
-}
-
 /// Runs a step of the engine, whose failure poisons. It may panic on damage it finds: nothing of it is
 /// used again after that but reads.
 fn step(poison: &Poison, work: impl FnOnce() -> Result<(), String>) -> Result<(), StoreError> {
@@ -285,6 +327,16 @@ const GROUP_BYTES: usize = 1024 * 1024;
 
 /// Lazy groups are forced once this many bytes wait, which bounds what an engine holds back in memory.
 const UNFORCED_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+impl Groups {
+    /// Those of a new engine, with a witness that nobody reads.
+    pub(crate) fn unwitnessed() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = crate::folder::Folder::open(dir.path()).unwrap();
+        Self::new(0, folder.start_witness(0).unwrap())
+    }
+}
 
 #[cfg(test)]
 mod tests;

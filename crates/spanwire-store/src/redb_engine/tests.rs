@@ -12,7 +12,7 @@ use std::sync::mpsc::sync_channel;
 use self::disk::{Disk, Seeded};
 use super::*;
 use crate::space::Gate;
-use crate::writer::Writer;
+use crate::writer::{Groups, Writer};
 
 fn open(disk: Disk, fresh: bool) -> Result<RedbEngine, OpenError> {
     let opened = guarded(|| builder(256 * 1024).create_with_backend(disk));
@@ -60,7 +60,7 @@ fn durability(number: u32) -> Durability {
 fn write(engine: &RedbEngine) -> (u32, u32) {
     let mut forced = 0;
     for number in 1..=BATCHES {
-        match engine.apply(&[&batch(number)], durability(number)) {
+        match engine.apply(&[&batch(number)], number.into(), durability(number)) {
             Ok(()) if durability(number) == Durability::Forced => forced = number,
             Ok(()) => {}
             Err(_) => return (forced, number),
@@ -97,9 +97,10 @@ fn a_crash_loses_nothing_that_was_forced_and_splits_no_batch() {
         let last = last.map_or(0, |bytes| u32::from_be_bytes(bytes.as_slice().try_into().unwrap()));
         assert!((forced..=tried).contains(&last), "seed {seed}: {forced} <= {last} <= {tried}");
         assert!(found == model(last), "seed {seed}: not the state after batch {last}");
+        assert_eq!(engine.number(), Ok(last.into()), "seed {seed}");
         tails += u32::from(last > forced);
         // It goes on from there.
-        engine.apply(&[&batch(last + 1)], Durability::Forced).unwrap();
+        engine.apply(&[&batch(last + 1)], u64::from(last) + 1, Durability::Forced).unwrap();
     }
     assert!(tails > 20, "the crashes are all of one kind");
 }
@@ -112,7 +113,8 @@ fn nothing_is_acknowledged_after_a_flush_that_failed() {
             let engine: Arc<dyn Engine> = Arc::new(open(disk.clone(), true).unwrap());
             disk.fail_flush(failing, always);
             let gate = Gate::new(Box::new(|| None), 0);
-            let mut writer = Writer::start(Arc::clone(&engine), 16, gate).unwrap();
+            let mut writer =
+                Writer::start(Arc::clone(&engine), 16, gate, Groups::unwitnessed()).unwrap();
             let mut failed = false;
             let mut forced = 0;
             for number in 1..=BATCHES {
@@ -135,6 +137,7 @@ fn nothing_is_acknowledged_after_a_flush_that_failed() {
             let number = engine.get("t", b"number").unwrap();
             let last = number.map_or(0, |bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
             assert!(last >= forced, "flush {failing}: {last} < {forced}");
+            assert_eq!(engine.number(), Ok(last.into()), "flush {failing}");
             let found: Model = engine.scan("t", b"").unwrap().into_iter().collect();
             assert!(found == model(last), "flush {failing}");
         }
@@ -148,7 +151,9 @@ fn a_forced_group_is_one_flush_and_a_lazy_one_none_of_its_own() {
     let flushes = |numbers: std::ops::Range<u32>, durability| {
         let before = disk.flushes().len();
         for number in numbers {
-            engine.apply(&[&batch(number), &batch(number + 20)], durability).unwrap();
+            engine
+                .apply(&[&batch(number), &batch(number + 20)], number.into(), durability)
+                .unwrap();
         }
         disk.flushes().len() - before
     };

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use sled::transaction::{ConflictableTransactionError, TransactionResult, Transactional};
 use sled::{IVec, Tree};
 
-use super::SledEngine;
+use super::{NUMBER_KEY, SledEngine};
 use crate::Batch;
 use crate::record::{self, Place, Record};
 
@@ -15,13 +15,19 @@ use crate::record::{self, Place, Record};
 pub(super) struct Changes<'a> {
     trees: Vec<Tree>,
     list: Vec<Change<'a>>,
+    /// The number of the group, which is stored too.
+    number: String,
 }
 
 impl<'a> Changes<'a> {
     /// Turns batches into changes: which trees take part, and what each one gets.
-    pub(super) fn prepare(engine: &SledEngine, batches: &[&'a Batch]) -> Result<Self, sled::Error> {
-        // The tree of the chunks is always the first.
-        let mut changes = Self { trees: vec![engine.chunks.clone()], list: Vec::new() };
+    pub(super) fn prepare(
+        engine: &SledEngine,
+        batches: &[&'a Batch],
+        number: u64,
+    ) -> Result<Self, sled::Error> {
+        let trees = vec![engine.chunks.clone(), engine.meta.clone()];
+        let mut changes = Self { trees, list: Vec::new(), number: number.to_string() };
         let mut numbers: HashMap<&str, usize> = HashMap::new();
         for operation in batches.iter().flat_map(|batch| batch.operations()) {
             let number = match numbers.get(operation.tree.as_ref()) {
@@ -51,12 +57,12 @@ impl<'a> Changes<'a> {
 
     /// Does all of it, or nothing.
     pub(super) fn apply(&self) -> Result<(), String> {
-        if self.list.is_empty() {
-            return Ok(());
-        }
         let result: TransactionResult<(), ()> = self.trees.as_slice().transaction(|trees| {
             for change in &self.list {
                 change.apply(trees)?;
+            }
+            if let Some(meta) = trees.get(META_INDEX) {
+                meta.insert(NUMBER_KEY, self.number.as_bytes())?;
             }
             Ok(())
         });
@@ -82,7 +88,7 @@ impl Change<'_> {
         &self,
         trees: &[sled::transaction::TransactionalTree],
     ) -> Result<(), ConflictableTransactionError<()>> {
-        let (Some(tree), Some(chunks)) = (trees.get(self.tree), trees.first()) else {
+        let (Some(tree), Some(chunks)) = (trees.get(self.tree), trees.get(CHUNKS_INDEX)) else {
             let message = "a tree of the batch is not in its transaction".to_owned();
             return Err(ConflictableTransactionError::Storage(sled::Error::ReportableBug(message)));
         };
@@ -108,3 +114,7 @@ impl Change<'_> {
         Ok(())
     }
 }
+
+/// Where the trees are that take part in every transaction.
+const CHUNKS_INDEX: usize = 0;
+const META_INDEX: usize = 1;

@@ -323,16 +323,12 @@ impl Engine for FailingFlush {
         self.inner.compact()
     }
 
-    fn mark(&self) -> Result<u64, String> {
-        self.inner.mark()
+    fn number(&self) -> Result<u64, String> {
+        self.inner.number()
     }
 
-    fn set_mark(&self, mark: u64) -> Result<(), String> {
-        self.inner.set_mark(mark)
-    }
-
-    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
-        self.inner.apply(batches, Durability::Lazy)?;
+    fn apply(&self, batches: &[&Batch], number: u64, durability: Durability) -> Result<(), String> {
+        self.inner.apply(batches, number, Durability::Lazy)?;
         match durability {
             Durability::Forced => self.force(),
             Durability::Lazy => Ok(()),

@@ -60,15 +60,11 @@ impl Engine for Scripted {
         Err(CompactError::Busy)
     }
 
-    fn mark(&self) -> Result<u64, String> {
+    fn number(&self) -> Result<u64, String> {
         Ok(0)
     }
 
-    fn set_mark(&self, _: u64) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn apply(&self, batches: &[&Batch], durability: Durability) -> Result<(), String> {
+    fn apply(&self, batches: &[&Batch], _: u64, durability: Durability) -> Result<(), String> {
         self.groups.lock().unwrap().push(batches.len());
         match durability {
             Durability::Forced => self.force(),
@@ -92,7 +88,8 @@ fn writer() -> (Writer, Arc<Scripted>, SyncSender<Step>) {
 fn writer_with(gate: Gate) -> (Writer, Arc<Scripted>, SyncSender<Step>) {
     let (steps, script) = sync_channel(64);
     let engine = Arc::new(Scripted { groups: Mutex::new(Vec::new()), script: Mutex::new(script) });
-    let writer = Writer::start(Arc::clone(&engine) as Arc<dyn Engine>, 16_384, gate).unwrap();
+    let dynamic = Arc::clone(&engine) as Arc<dyn Engine>;
+    let writer = Writer::start(dynamic, 16_384, gate, Groups::unwitnessed()).unwrap();
     (writer, engine, steps)
 }
 

@@ -1,5 +1,5 @@
-//! Damage to the files of a closed store - one flipped bit anywhere, an end that is gone - is found when it
-//! is opened or read, or harmless.
+//! Damage to the files of a store that was closed, or that a crash left - one flipped bit anywhere, an end that
+//! is gone - is found when it is opened or read, or harmless.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,58 +70,70 @@ fn noticed(engine: EngineKind, dir: &Path, place: &str) -> bool {
 #[test]
 fn a_flipped_bit_is_noticed_or_harmless() {
     for engine in ENGINES {
-        let root = TempDir::new().unwrap();
-        let sound = root.path().join("sound");
-        let store = open_as(engine, &sound).unwrap();
-        for number in 0..=100_u8 {
-            store.put("t", &[number], &value(number)).unwrap();
+        for crashed in [false, true] {
+            flip_bits(engine, crashed);
         }
-        drop(store);
-        let mut all = Vec::new();
-        files(&sound, &mut all);
-        // Every file in equal parts, in larger ones mostly where there is something.
-        let mut flips = Vec::new();
-        let mut random = Seeded(7);
-        for path in &all {
-            let bytes = fs::read(path).unwrap();
-            let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
-            let wanted = if bytes.len() > 1000 { 300 } else { 20 };
-            for round in 0..wanted.min(bytes.len()) {
-                let any = random.below(bytes.len());
-                let at = if round % 8 == 0 || used.is_empty() {
-                    any
-                } else {
-                    used[random.below(used.len())]
-                };
-                flips.push((path, at, random.below(8)));
-            }
-        }
-        let found = AtomicBool::new(false);
-        let next = std::sync::Mutex::new(flips.into_iter().enumerate());
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    loop {
-                        let Some((number, (path, at, bit))) = next.lock().unwrap().next() else {
-                            break;
-                        };
-                        let dir = root.path().join(number.to_string());
-                        copy(&sound, &dir);
-                        let name = path.strip_prefix(&sound).unwrap();
-                        let mut bytes = fs::read(path).unwrap();
-                        bytes[at] ^= 1 << bit;
-                        fs::write(dir.join(name), bytes).unwrap();
-                        let place = format!("{engine}: {} byte {at} bit {bit}", name.display());
-                        if noticed(engine, &dir, &place) {
-                            found.store(true, Ordering::SeqCst);
-                        }
-                        fs::remove_dir_all(&dir).unwrap();
-                    }
-                });
-            }
-        });
-        assert!(found.load(Ordering::SeqCst), "{engine}: no flip was noticed");
     }
+}
+
+fn flip_bits(engine: EngineKind, crashed: bool) {
+    let root = TempDir::new().unwrap();
+    let (dir, sound) = (root.path().join("store"), root.path().join("sound"));
+    let store = open_as(engine, &dir).unwrap();
+    for number in 0..=100_u8 {
+        store.put("t", &[number], &value(number)).unwrap();
+    }
+    // The files of an open store are what a process that is killed leaves.
+    let open = crashed.then_some(store);
+    copy(&dir, &sound);
+    drop(open);
+    let mut all = Vec::new();
+    files(&sound, &mut all);
+    // Every file in equal parts, in larger ones mostly where there is something.
+    let mut flips = Vec::new();
+    let mut random = Seeded(7);
+    for path in &all {
+        let bytes = fs::read(path).unwrap();
+        let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+        let wanted = if bytes.len() > 1000 { 300 } else { 20 };
+        for round in 0..wanted.min(bytes.len()) {
+            let any = random.below(bytes.len());
+            let at = if round % 8 == 0 || used.is_empty() {
+                any
+            } else {
+                used[random.below(used.len())]
+            };
+            flips.push((path, at, random.below(8)));
+        }
+    }
+    let found = AtomicBool::new(false);
+    let next = std::sync::Mutex::new(flips.into_iter().enumerate());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some((number, (path, at, bit))) = next.lock().unwrap().next() else {
+                        break;
+                    };
+                    let dir = root.path().join(number.to_string());
+                    copy(&sound, &dir);
+                    let name = path.strip_prefix(&sound).unwrap();
+                    let mut bytes = fs::read(path).unwrap();
+                    bytes[at] ^= 1 << bit;
+                    fs::write(dir.join(name), bytes).unwrap();
+                    let place = format!(
+                        "{engine}, crashed {crashed}: {} byte {at} bit {bit}",
+                        name.display()
+                    );
+                    if noticed(engine, &dir, &place) {
+                        found.store(true, Ordering::SeqCst);
+                    }
+                    fs::remove_dir_all(&dir).unwrap();
+                }
+            });
+        }
+    });
+    assert!(found.load(Ordering::SeqCst), "{engine}: no flip was noticed");
 }
 
 #[test]
@@ -146,5 +158,49 @@ fn an_end_lost_after_a_clean_close_is_noticed() {
             let error = open_as(engine, &dir).unwrap_err();
             assert!(error.to_string().contains("last writes are gone"), "{error}");
         }
+    }
+}
+
+#[test]
+fn an_end_lost_behind_a_crash_is_noticed_until_the_witness_is_removed() {
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        let [dir, earlier, later] =
+            ["store", "earlier", "later"].map(|name| root.path().join(name));
+        let store = open_as(engine, &dir).unwrap();
+        store.put("t", b"k", b"old").unwrap();
+        copy(&dir, &earlier);
+        store.put("t", b"k", b"new").unwrap();
+        copy(&dir, &later);
+        drop(store);
+        // What an engine forgets, it forgets without a word.
+        fs::copy(later.join("witness"), earlier.join("witness")).unwrap();
+        assert_eq!(open_as(engine, &later).unwrap().get("t", b"k").unwrap().unwrap(), b"new");
+        for _ in 0..2 {
+            let error = open_as(engine, &earlier).unwrap_err().to_string();
+            assert!(error.contains("last writes are gone: group 2"), "{error}");
+            assert!(error.contains("remove its file `witness`"), "{error}");
+        }
+        fs::remove_file(earlier.join("witness")).unwrap();
+        assert_eq!(open_as(engine, &earlier).unwrap().get("t", b"k").unwrap().unwrap(), b"old");
+    }
+}
+
+#[test]
+fn lazy_batches_that_a_crash_took_are_not_missed() {
+    for engine in ENGINES {
+        let root = TempDir::new().unwrap();
+        let [dir, earlier] = ["store", "earlier"].map(|name| root.path().join(name));
+        let store = open_as(engine, &dir).unwrap();
+        store.put("t", b"k", b"old").unwrap();
+        copy(&dir, &earlier);
+        let mut batch = Batch::new();
+        batch.put("t", b"k", b"lazy");
+        let (sender, answer) = std::sync::mpsc::sync_channel(1);
+        let done = move |outcome: Result<(), StoreError>| sender.send(outcome).unwrap();
+        store.submit(batch, Durability::Lazy, Box::new(done));
+        answer.recv().unwrap().unwrap();
+        fs::copy(dir.join("witness"), earlier.join("witness")).unwrap();
+        assert_eq!(open_as(engine, &earlier).unwrap().get("t", b"k").unwrap().unwrap(), b"old");
     }
 }
