@@ -4,6 +4,7 @@ mod changes;
 mod connections;
 mod objects;
 mod passwords;
+mod pubsub;
 mod refusals;
 mod terminal;
 mod watch;

@@ -32,12 +32,18 @@ impl Rest {
 
     /// Asks as `curl -u … -X METHOD -d BODY` does, which says that the body is a form.
     pub async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let form = if body.is_empty() { "" } else { "application/x-www-form-urlencoded" };
+        self.ask_as(form, method, path, body).await
+    }
+
+    /// Asks with a body of a type, or of one that is not told.
+    async fn ask_as(&self, content_type: &str, method: &str, path: &str, body: &str) -> Answer {
         let mut headers = vec![("User-Agent", "curl/8.5.0"), ("Accept", "*/*")];
         if let Some(authorization) = &self.authorization {
             headers.push(("Authorization", authorization));
         }
-        if !body.is_empty() {
-            headers.push(("Content-Type", "application/x-www-form-urlencoded"));
+        if !content_type.is_empty() {
+            headers.push(("Content-Type", content_type));
         }
         request(self.address, method, path, &headers, body).await
     }
@@ -45,6 +51,12 @@ impl Rest {
     /// Publishes what the body says.
     pub async fn post(&self, topic: &str, body: &Value) -> Answer {
         self.ask("POST", &format!("/zato/pubsub/topic/{topic}"), &body.to_string()).await
+    }
+
+    /// Publishes what the body says, which is told to be of a type.
+    pub async fn post_as(&self, content_type: &str, topic: &str, body: &Value) -> Answer {
+        let path = format!("/zato/pubsub/topic/{topic}");
+        self.ask_as(content_type, "POST", &path, &body.to_string()).await
     }
 
     /// Publishes a message that is taken, and returns its id.

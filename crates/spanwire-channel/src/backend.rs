@@ -106,6 +106,8 @@ pub struct RestCall {
     pub input: Payload,
     /// W3C Trace Context, if the caller sent it.
     pub traceparent: Option<String>,
+    /// The header `Content-Type`, if the caller sent it and it is text.
+    pub content_type: Option<String>,
 }
 
 /// Why credentials were not accepted. Says nothing about which part of them was wrong.

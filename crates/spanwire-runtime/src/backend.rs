@@ -141,6 +141,7 @@ impl Backend for ChannelBackend {
             security_name: call.principal.security_name,
             username: call.principal.username,
             peer_address: call.peer.address.to_string().into(),
+            content_type: call.content_type.map(Into::into),
             client: None,
         });
         let invocation = Call {

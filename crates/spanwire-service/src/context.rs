@@ -56,6 +56,8 @@ pub struct Origin {
     pub username: Arc<str>,
     /// Address and port of the peer; empty when there is no peer.
     pub peer_address: Arc<str>,
+    /// The media type of the request's body, as the caller gave it; of REST requests only.
+    pub content_type: Option<Arc<str>>,
     /// The WebSocket client, if the call came from one.
     pub client: Option<ClientOrigin>,
 }
@@ -83,6 +85,7 @@ impl Origin {
             security_name: "".into(),
             username: "".into(),
             peer_address: "".into(),
+            content_type: None,
             client: None,
         })
     }
@@ -149,6 +152,13 @@ impl Context {
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.origin.client.as_ref().map(|client| &*client.client_id)
+    }
+
+    /// The media type of the body of the REST request, with its parameters, as the caller gave it. It says
+    /// nothing of the input, which was read already.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.origin.content_type.as_deref()
     }
 
     /// The name the WebSocket client chose.

@@ -180,6 +180,33 @@ async fn r5_to_r10_a_message_comes_as_it_was_published() {
     }
 }
 
+/// pubsub 1.6: the type of the request is that of the message, but where HTTP clients say a form of everything.
+#[tokio::test]
+async fn the_content_type_is_the_mime_type_unless_the_message_says_another() {
+    let server = start();
+    let portal = rest(&server, "portal");
+    portal.key("/customer/new").await;
+    let body = json!({"data": "a;b"});
+    let own = json!({"data": "a;b", "mime_type": "text/plain"});
+    for (content_type, body, expected) in [
+        ("text/csv", &body, "text/csv"),
+        ("text/csv; header=present", &body, "text/csv; header=present"),
+        ("application/json", &body, "application/json"),
+        ("application/x-www-form-urlencoded; charset=utf-8", &body, "application/json"),
+        ("", &body, "application/json"),
+        ("text/csv", &own, "text/plain"),
+    ] {
+        let answer = portal.post_as(content_type, "/customer/new", body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let got = portal.fetch("/customer/new", &Value::Null).await;
+        assert_eq!(got[0]["mime_type"], expected, "{content_type}");
+    }
+    let long = format!("text/{}", "x".repeat(300));
+    let refused = portal.post_as(&long, "/customer/new", &body).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.json()["details"].as_str().unwrap().contains("mime_type"), "{refused:?}");
+}
+
 /// pubsub 3.1 and DESIGN 13: what a publisher gives arrives unchanged, false included, and any JSON value is content.
 #[tokio::test]
 async fn what_a_publisher_gives_arrives_unchanged() {

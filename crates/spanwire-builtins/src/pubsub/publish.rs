@@ -77,21 +77,29 @@ pub(super) async fn publish_message(
     ctx: Context,
     input: Payload,
 ) -> Result<Value, ServiceError> {
-    publish_one(&pubsub, &ctx, &input, None).await
+    publish_one(&pubsub, &ctx, &input, Defaults::default()).await
 }
 
-/// Publishes one message; one without a correlation id gets this one.
+/// What a message gets where its publisher does not say it.
+#[derive(Default)]
+pub(super) struct Defaults {
+    pub(super) correl_id: Option<String>,
+    pub(super) mime_type: Option<String>,
+}
+
+/// Publishes one message.
 pub(super) async fn publish_one(
     pubsub: &PubSub,
     ctx: &Context,
     input: &Payload,
-    correl_id: Option<String>,
+    defaults: Defaults,
 ) -> Result<Value, ServiceError> {
     let caller = Caller::of(pubsub, ctx)?;
     let mut metadata = read::<Metadata>(input)?;
     let topic = required(metadata.topic_name.take(), "topic_name")?;
     let target = target::resolve(pubsub, ctx, &caller.endpoint, topic).await?;
-    metadata.correl_id = metadata.correl_id.or(correl_id);
+    metadata.correl_id = metadata.correl_id.or(defaults.correl_id);
+    metadata.mime_type = metadata.mime_type.or(defaults.mime_type);
     // Which subscribers get a message is for trusted publishers to say.
     metadata.deliver_to_sk = None;
     let publication = metadata.with(input, &pubsub.options);

@@ -12,9 +12,10 @@ use spanwire_service::{Context, ServiceError};
 use super::PubSub;
 use super::caller::Caller;
 use super::input::{list, read, required, text};
+use super::publish::Defaults;
 use super::{publish, subscribe, take};
 
-/// `POST …/topic/{topic_name}`: publishes; with a `sub_key` and without `data` it gets messages, as in 3.0.
+/// `POST …/topic/{topic_name}`: publishes, with the `Content-Type` where no `mime_type` is given; with a `sub_key` and without `data` it gets messages, as in 3.0.
 pub(super) async fn topic_post(
     pubsub: Arc<PubSub>,
     ctx: Context,
@@ -24,9 +25,18 @@ pub(super) async fn topic_post(
     if is_given("sub_key") && !is_given("data") {
         return take::get_messages(pubsub, ctx, input).await;
     }
-    let cid = ctx.cid().to_string();
-    let answer = publish::publish_one(&pubsub, &ctx, &input, Some(cid)).await?;
+    let defaults = Defaults {
+        correl_id: Some(ctx.cid().to_string()),
+        mime_type: ctx.content_type().filter(|it| !is_form(it)).map(str::to_owned),
+    };
+    let answer = publish::publish_one(&pubsub, &ctx, &input, defaults).await?;
     Payload::from_serialize(input.codec(), &answer).map_err(ServiceError::internal)
+}
+
+/// What HTTP clients say of a body when nobody told them what it is (pubsub 1.6).
+fn is_form(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// `PATCH …/topic/{topic_name}`: gets messages; the caller is all it takes to find them.

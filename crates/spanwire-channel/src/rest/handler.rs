@@ -95,14 +95,15 @@ async fn serve(
     let query = parts.uri.query().unwrap_or_default();
     let input = input::merge(channel, params, query, body)
         .map_err(|text| Box::new(error(channel.errors, &cid, StatusCode::BAD_REQUEST, &text)))?;
-    let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let header = |name: &str| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
     let call = RestCall {
         channel: Arc::clone(channel),
         principal,
         peer,
         cid,
         input,
-        traceparent: traceparent.map(str::to_owned),
+        traceparent: header("traceparent"),
+        content_type: header("content-type"),
     };
     backend.call(call).await.map_err(|failure| Box::new(failed(channel.errors, &cid, &failure)))
 }

@@ -53,6 +53,7 @@ impl Known {
             security_name: principal.security_name,
             username: principal.username,
             peer_address: connection.peer().address.to_string().into(),
+            content_type: None,
             client: Some(ClientOrigin {
                 connection_id: connection.id().clone(),
                 client_id: client.id.as_str().into(),

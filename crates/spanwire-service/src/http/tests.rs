@@ -44,6 +44,7 @@ async fn call(
         security_name: "app1".into(),
         username: "app1".into(),
         peer_address: "127.0.0.1:1".into(),
+        content_type: None,
         client: Some(ClientOrigin {
             connection_id: spanwire_protocol::ConnectionId::from_random([0; 12]),
             client_id: "Zoë\r\nX-Evil: 1".into(),

@@ -196,7 +196,7 @@ fn lazy_batches_that_a_crash_took_are_not_missed() {
         copy(&dir, &earlier);
         let mut batch = Batch::new();
         batch.put("t", b"k", b"lazy");
-        let (sender, answer) = std::sync::mpsc::sync_channel(1);
+        let (sender, answer) = sync_channel(1);
         let done = move |outcome: Result<(), StoreError>| sender.send(outcome).unwrap();
         store.submit(batch, Durability::Lazy, Box::new(done));
         answer.recv().unwrap().unwrap();
