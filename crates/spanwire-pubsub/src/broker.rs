@@ -69,7 +69,7 @@ pub struct BrokerSettings {
     pub max_unacknowledged: usize,
     /// How many bytes of contents are handed over at once, about. Default 4 MiB.
     pub batch_bytes: usize,
-    /// How long acknowledgements wait for company before they are stored. Default 20 ms.
+    /// How long acknowledgements wait for company before they are stored. Default 250 ms.
     pub lazy_pause: Duration,
     /// How many subscriptions there may be. Default 1,000,000.
     pub max_subscriptions: usize,
@@ -85,7 +85,7 @@ impl Default for BrokerSettings {
             queue_bytes: 64 * MIB,
             max_unacknowledged: 1_000,
             batch_bytes: 4 * MIB,
-            lazy_pause: Duration::from_millis(20),
+            lazy_pause: Duration::from_millis(250),
             max_subscriptions: 1_000_000,
         }
     }

@@ -139,7 +139,6 @@ impl Committer {
                 }
                 Wake::Op(Op::Structural(op)) => self.restructure(&shared, op).await,
                 Wake::Op(op) => self.publish(&shared, op).await,
-                // A publication that comes meanwhile takes it along.
                 Wake::Dirty => {
                     let at = Moment::now() + shared.settings.lazy_pause;
                     self.lazy_at.get_or_insert(at);
@@ -210,6 +209,9 @@ impl Committer {
         let Group { admitted, changes, flushes, .. } = group;
         let forced = !changes.is_empty() || !flushes.is_empty();
         let stored = match forced {
+            true if flushes.is_empty() && !self.is_lazy_due() => {
+                self.store_alone(shared, changes).await
+            }
             true => self.store(shared, changes, Durability::Forced).await,
             // A message whose fate is not known may have the next offset already.
             false => shared.failed.get().map_or(Ok(()), |why| Err(PubSubError::Store(why.clone()))),
@@ -233,6 +235,29 @@ impl Committer {
         shared.trim_cache();
     }
 
+    fn is_lazy_due(&self) -> bool {
+        self.lazy_at.is_some_and(|at| at <= Moment::now())
+    }
+
+    /// Refuses when the log has failed: what it has is not known, and it is not asked again.
+    fn check_log(&mut self, shared: &Shared) -> Result<(), PubSubError> {
+        let Some(why) = shared.failed.get() else { return Ok(()) };
+        self.lazy_at = None;
+        self.force_at = None;
+        Err(PubSubError::Store(why.clone()))
+    }
+
+    /// Stores what somebody waits for. Everything else has its own time: how far a thousand subscriptions are need not
+    /// be in each of a thousand groups a second.
+    async fn store_alone(
+        &mut self,
+        shared: &Shared,
+        changes: Vec<Change>,
+    ) -> Result<(), PubSubError> {
+        self.check_log(shared)?;
+        self.commit(shared, Vec::new(), changes, Durability::Forced).await
+    }
+
     /// Stores changes together with everything that nobody waits for.
     async fn store(
         &mut self,
@@ -240,12 +265,7 @@ impl Committer {
         changes: Vec<Change>,
         durability: Durability,
     ) -> Result<(), PubSubError> {
-        if let Some(why) = shared.failed.get() {
-            // What the log has is not known: it is not asked again.
-            self.lazy_at = None;
-            self.force_at = None;
-            return Err(PubSubError::Store(why.clone()));
-        }
+        self.check_log(shared)?;
         self.lazy_at = None;
         let mut batch = std::mem::take(&mut self.kept);
         collect(shared, &mut batch);
@@ -283,12 +303,16 @@ impl Committer {
             && has_more
         {
             // Nothing is applied, and the log is well: what goes along with it every time is not what is too large.
-            self.kept = keep;
-            self.lazy_at = (lazy > 0).then(Moment::now);
+            if lazy > 0 {
+                self.kept = keep;
+                self.lazy_at = Some(Moment::now());
+            }
             return Err(PubSubError::TooLarge { size, limit });
         }
         if result == Err(StoreError::Full) {
-            self.kept = keep;
+            if lazy > 0 {
+                self.kept = keep;
+            }
             if has_more && lazy > 0 {
                 // Acknowledgements have to get through, or no room would ever be made.
                 match shared.store.commit(self.kept.clone(), Durability::Lazy).await {
@@ -308,7 +332,9 @@ impl Committer {
                 shared.want_room();
                 // Not at once: room has to be made first.
                 let again = Moment::now() + FORCE_AFTER;
-                self.lazy_at = (!self.kept.is_empty()).then_some(again);
+                if !self.kept.is_empty() {
+                    self.lazy_at = Some(again);
+                }
                 self.force_at = self.force_at.map(|at| at.max(again));
                 return Err(PubSubError::DiskFull);
             }
@@ -403,5 +429,5 @@ const GROUP_BYTES: usize = 8 * 1024 * 1024;
 const LAZY_BATCH: usize = 20_000;
 /// … and how many bytes of them: with the largest publication it is less than a log takes.
 const LAZY_BYTES: usize = 4 * 1024 * 1024;
-/// What nobody waits for is on disk after this time at the latest.
-const FORCE_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+/// What was stored lazily is forced after this time at the latest: with the pause before, within a second.
+const FORCE_AFTER: std::time::Duration = std::time::Duration::from_millis(750);
