@@ -20,6 +20,7 @@ mod lifecycle;
 mod live;
 mod one_port;
 mod one_service;
+mod outconn;
 mod pressure;
 mod process;
 mod pubsub;

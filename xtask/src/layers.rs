@@ -48,7 +48,11 @@ const TABLE: &[(&str, Layer, May)] = &[
     ("spanwire-pubsub", Layer::L1, May::Only(L0_CRATES)),
     ("spanwire-sso", Layer::L1, May::Only(L0_CRATES)),
     ("spanwire-channel", Layer::L2, May::Only(&["spanwire-protocol", "spanwire-session"])),
-    ("spanwire-outconn", Layer::L2, May::Only(&["spanwire-protocol", "spanwire-session"])),
+    (
+        "spanwire-outconn",
+        Layer::L2,
+        May::Only(&["spanwire-protocol", "spanwire-crypto", "spanwire-session"]),
+    ),
     (
         "spanwire-builtins",
         Layer::L2,

@@ -6,17 +6,19 @@
 //! | logging in | Forbidden, any error, timer | [`ClientOutput::Refused`], close 1000 | closed |
 //! | open | response | [`ClientOutput::Replied`] | open |
 //! | open | request or delivery | [`ClientOutput::Asked`] | open |
+//! | open | receipt | [`ClientOutput::Gap`] | open |
 //! | open | Forbidden | [`ClientOutput::Refused`], close 1000 | closed |
 //! | open | timer | calls that waited too long fail | open |
+//! | open | a call is cancelled | its reply will mean nothing | open |
 //! | closed | anything | calls fail at once | closed |
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use spanwire_protocol::{
     Action, ClientMessage, CloseCode, CloseFrame, Codec, MessageId, MsgType, Payload,
-    ServerMessage, Status,
+    ServerMessage, Status, Timestamp,
 };
 use thiserror::Error;
 
@@ -40,8 +42,10 @@ pub struct ClientConfig {
     pub attributes: String,
     /// How long the login may take; 5 s.
     pub login_timeout: Duration,
-    /// How long a call may take; 30 s.
+    /// How long a call may take that says nothing else; 30 s.
     pub call_timeout: Duration,
+    /// Whether the server chose a subprotocol of section 3: then it is told how long a call may take, and its trace.
+    pub additions: bool,
 }
 
 impl Default for ClientConfig {
@@ -54,6 +58,7 @@ impl Default for ClientConfig {
             attributes: String::new(),
             login_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
+            additions: false,
         }
     }
 }
@@ -78,6 +83,13 @@ pub enum ClientInput<'a> {
         call: u64,
         /// The input of the mounted service; for a gateway `{"service": …, "request": …}`.
         data: Payload,
+        /// How long and for whom.
+        options: CallOptions,
+    },
+    /// The application no longer waits for a call: nothing more is heard of it. It may be carried out.
+    Cancel {
+        /// As given with [`ClientInput::Call`].
+        call: u64,
     },
     /// The application answers a request of the server.
     Answer {
@@ -90,6 +102,15 @@ pub enum ClientInput<'a> {
     Renew,
     /// The application disconnects.
     Close,
+}
+
+/// What a call says beside its input.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// How long it may take; the session's own time if `None`.
+    pub timeout: Option<Duration>,
+    /// W3C Trace Context, for servers with [additions](ClientConfig::additions).
+    pub traceparent: Option<String>,
 }
 
 /// Something to be done.
@@ -112,7 +133,14 @@ pub enum ClientOutput {
         request: String,
         /// Whether it is a publish/subscribe delivery, whose answer nobody waits for.
         is_delivery: bool,
+        /// When the server sent it, if that was readable.
+        timestamp: Option<Timestamp>,
         /// What is asked.
+        data: Payload,
+    },
+    /// The server tells of messages that will not come. It is not answered.
+    Gap {
+        /// The receipt.
         data: Payload,
     },
     /// The server refused the session.
@@ -148,15 +176,59 @@ pub struct ClientSession {
     codec: Codec,
     state: State,
     sent: u64,
-    calls: HashMap<u64, (u64, Instant)>,
+    calls: Calls,
     outputs: VecDeque<ClientOutput>,
 }
 
 #[derive(Debug)]
 enum State {
-    LoggingIn { until: Instant, waiting: Vec<(u64, Payload)> },
+    LoggingIn { until: Instant, waiting: Vec<(u64, Payload, CallOptions)> },
     Open { token: Token, renewing: bool },
     Closed,
+}
+
+/// Calls without a reply, by the number of their message. Ten thousand of them cost no more each than one.
+#[derive(Debug, Default)]
+struct Calls {
+    /// The application's number, and until when the reply counts.
+    unanswered: HashMap<u64, (u64, Instant)>,
+    numbers: HashMap<u64, u64>,
+    due: BTreeSet<(Instant, u64)>,
+}
+
+impl Calls {
+    fn insert(&mut self, number: u64, call: u64, until: Instant) {
+        self.unanswered.insert(number, (call, until));
+        self.numbers.insert(call, number);
+        self.due.insert((until, number));
+    }
+
+    /// The call of a message, which is over.
+    fn take(&mut self, number: u64) -> Option<u64> {
+        let (call, until) = self.unanswered.remove(&number)?;
+        self.numbers.remove(&call);
+        self.due.remove(&(until, number));
+        Some(call)
+    }
+
+    fn cancel(&mut self, call: u64) {
+        if let Some(number) = self.numbers.get(&call) {
+            self.take(*number);
+        }
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<u64> {
+        let (_, number) = self.due.first().filter(|(until, _)| *until <= now)?;
+        self.take(*number)
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(until, _)| *until)
+    }
+
+    fn take_all(&mut self) -> impl Iterator<Item = u64> {
+        std::mem::take(self).unanswered.into_values().map(|(call, _)| call)
+    }
 }
 
 /// Kept apart so that `Debug` does not show it.
@@ -181,7 +253,7 @@ impl ClientSession {
             codec,
             state: State::LoggingIn { until, waiting: Vec::new() },
             sent: 0,
-            calls: HashMap::new(),
+            calls: Calls::default(),
             outputs: VecDeque::new(),
         };
         session.send_login(None, now);
@@ -192,7 +264,13 @@ impl ClientSession {
     pub fn handle_input(&mut self, input: ClientInput<'_>, now: Now) {
         match input {
             ClientInput::Message(message) => self.on_message(message, now),
-            ClientInput::Call { call, data } => self.call(call, data, now),
+            ClientInput::Call { call, data, options } => self.call(call, data, options, now),
+            ClientInput::Cancel { call } => {
+                if let State::LoggingIn { waiting, .. } = &mut self.state {
+                    waiting.retain(|(other, ..)| *other != call);
+                }
+                self.calls.cancel(call);
+            }
             ClientInput::Answer { request, response } => self.answer(&request, &response, now),
             ClientInput::Renew => {
                 if let State::Open { token, renewing } = &mut self.state {
@@ -211,17 +289,10 @@ impl ClientSession {
             self.outputs.push_back(ClientOutput::Refused);
             return self.close();
         }
-        let outputs = &mut self.outputs;
-        self.calls.retain(|_, (call, until)| {
-            let waits = now.instant < *until;
-            if !waits {
-                outputs.push_back(ClientOutput::Replied {
-                    call: *call,
-                    result: Err(CallError::TimedOut),
-                });
-            }
-            waits
-        });
+        while let Some(call) = self.calls.take_due(now.instant) {
+            self.outputs
+                .push_back(ClientOutput::Replied { call, result: Err(CallError::TimedOut) });
+        }
     }
 
     /// What is to be done next.
@@ -234,7 +305,7 @@ impl ClientSession {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::LoggingIn { until, .. } => Some(*until),
-            State::Open { .. } => self.calls.values().map(|(_, until)| *until).min(),
+            State::Open { .. } => self.calls.next_due(),
             State::Closed => None,
         }
     }
@@ -272,10 +343,14 @@ impl ClientSession {
             (State::Open { .. }, _) => {
                 match message.in_reply_to.as_ref().and_then(MessageId::to_text) {
                     Some(id) => self.on_reply(&id, message),
+                    None if message.msg_type == Some(MsgType::Gap) => {
+                        self.outputs.push_back(ClientOutput::Gap { data: message.data });
+                    }
                     None if message.status.is_none() => {
                         self.outputs.push_back(ClientOutput::Asked {
                             request: message.id.into_owned(),
                             is_delivery: message.msg_type == Some(MsgType::Delivery),
+                            timestamp: message.timestamp,
                             data: message.data,
                         })
                     }
@@ -295,15 +370,15 @@ impl ClientSession {
         let state = std::mem::replace(&mut self.state, State::Open { token, renewing: false });
         self.outputs.push_back(ClientOutput::Opened);
         if let State::LoggingIn { waiting, .. } = state {
-            for (call, data) in waiting {
-                self.call(call, data, now);
+            for (call, data, options) in waiting {
+                self.call(call, data, options, now);
             }
         }
     }
 
     fn on_reply(&mut self, id: &str, message: ServerMessage<'_>) {
         let number = id.strip_prefix(ID_PREFIX).and_then(|number| number.parse().ok());
-        let Some((call, _)) = number.and_then(|number: u64| self.calls.remove(&number)) else {
+        let Some(call) = number.and_then(|number: u64| self.calls.take(number)) else {
             return;
         };
         let result = if message.is_ok() {
@@ -317,13 +392,18 @@ impl ClientSession {
         self.outputs.push_back(ClientOutput::Replied { call, result });
     }
 
-    fn call(&mut self, call: u64, data: Payload, now: Now) {
+    fn call(&mut self, call: u64, data: Payload, options: CallOptions, now: Now) {
         match &mut self.state {
-            State::LoggingIn { waiting, .. } => waiting.push((call, data)),
+            State::LoggingIn { waiting, .. } => waiting.push((call, data, options)),
             State::Open { .. } => {
-                let number = self.sent + 1;
-                self.calls.insert(number, (call, now.instant + self.config.call_timeout));
-                self.send(Action::Invoke, data, None, now);
+                let timeout = options.timeout.unwrap_or(self.config.call_timeout);
+                self.calls.insert(self.sent + 1, call, now.instant + timeout);
+                let mut message = self.message(Action::Invoke, data, now);
+                if self.config.additions {
+                    message.deadline_ms = u64::try_from(timeout.as_millis()).ok();
+                    message.traceparent = options.traceparent.map(Into::into);
+                }
+                self.send(message);
             }
             State::Closed => {
                 self.outputs
@@ -333,21 +413,29 @@ impl ClientSession {
     }
 
     fn answer(&mut self, request: &str, response: &Payload, now: Now) {
+        if !self.is_open() {
+            return;
+        }
         let Ok(data) = Payload::object(self.codec, [("response", response)]) else {
             return;
         };
-        self.send(Action::ClientResponse, data, Some(request), now);
+        let mut message = self.message(Action::ClientResponse, data, now);
+        message.in_reply_to = Some(MessageId::from_text(self.codec, request));
+        self.send(message);
     }
 
-    fn send(&mut self, action: Action, data: Payload, in_reply_to: Option<&str>, now: Now) {
+    fn message(&mut self, action: Action, data: Payload, now: Now) -> ClientMessage<'static> {
+        self.sent += 1;
+        let id = format!("{ID_PREFIX}{}", self.sent);
+        ClientMessage::new(action, &id, data).at(now.timestamp)
+    }
+
+    /// Sends a message with the token, which only an open session has.
+    fn send(&mut self, message: ClientMessage<'_>) {
         let State::Open { token, .. } = &self.state else {
             return;
         };
-        self.sent += 1;
-        let id = format!("{ID_PREFIX}{}", self.sent);
-        let mut message =
-            ClientMessage::new(action, &id, data).with_token(&*token.0).at(now.timestamp);
-        message.in_reply_to = in_reply_to.map(|id| MessageId::from_text(self.codec, id));
+        let message = message.with_token(&*token.0);
         self.outputs.push_back(ClientOutput::Send(message.encode(self.codec)));
     }
 
@@ -375,8 +463,8 @@ impl ClientSession {
         }
         let waiting =
             if let State::LoggingIn { waiting, .. } = state { waiting } else { Vec::new() };
-        let unanswered = self.calls.drain().map(|(_, (call, _))| call);
-        for call in waiting.into_iter().map(|(call, _)| call).chain(unanswered) {
+        let unanswered = self.calls.take_all();
+        for call in waiting.into_iter().map(|(call, ..)| call).chain(unanswered) {
             self.outputs.push_back(ClientOutput::Replied { call, result: Err(CallError::Closed) });
         }
         self.outputs.push_back(ClientOutput::Close(CloseFrame::new(CloseCode::NORMAL, "")));

@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use spanwire_protocol::{CorrelationId, SessionToken, Timestamp};
 
-pub use client::{CallError, ClientConfig, ClientInput, ClientOutput, ClientSession};
+pub use client::{CallError, CallOptions, ClientConfig, ClientInput, ClientOutput, ClientSession};
 pub use config::SessionConfig;
 pub use server::{
     AskError, AskId, Call, CallFailure, CallId, Client, Delivery, Input, Login, LoginId, Output,

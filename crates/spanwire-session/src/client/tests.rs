@@ -129,8 +129,14 @@ fn a_client_logs_in_and_calls() {
         let mut pair = Pair::new(codec, "right");
         assert!(pair.client.is_open());
         let input = json!({"service": "zato.helpers.echo", "request": "😀"});
-        pair.client
-            .handle_input(ClientInput::Call { call: 7, data: pair.payload(&input) }, pair.now);
+        pair.client.handle_input(
+            ClientInput::Call {
+                call: 7,
+                data: pair.payload(&input),
+                options: CallOptions::default(),
+            },
+            pair.now,
+        );
         pair.run();
         let Some(ClientOutput::Replied { call: 7, result: Ok(data) }) = pair.seen.pop() else {
             panic!()
@@ -170,8 +176,14 @@ fn a_renewed_session_goes_on() {
     let mut pair = Pair::new(Codec::Json, "right");
     pair.client.handle_input(ClientInput::Renew, pair.now);
     pair.run();
-    pair.client
-        .handle_input(ClientInput::Call { call: 1, data: pair.payload(&json!(1)) }, pair.now);
+    pair.client.handle_input(
+        ClientInput::Call {
+            call: 1,
+            data: pair.payload(&json!(1)),
+            options: CallOptions::default(),
+        },
+        pair.now,
+    );
     pair.run();
     assert!(matches!(pair.seen.pop(), Some(ClientOutput::Replied { call: 1, result: Ok(_) })));
 }
@@ -187,7 +199,14 @@ fn a_client_that_answers_pings_never_expires() {
 fn calls_made_before_the_login_wait_for_it_and_fail_with_it() {
     let now = Now { instant: Instant::now(), timestamp: Timestamp::from_microseconds(0) };
     let mut client = ClientSession::new(ClientConfig::default(), Codec::Json, now);
-    client.handle_input(ClientInput::Call { call: 1, data: Payload::empty(Codec::Json) }, now);
+    client.handle_input(
+        ClientInput::Call {
+            call: 1,
+            data: Payload::empty(Codec::Json),
+            options: CallOptions::default(),
+        },
+        now,
+    );
     let late = Now { instant: now.instant + Duration::from_secs(5), ..now };
     client.handle_timeout(late);
     let outputs: Vec<_> = std::iter::from_fn(|| client.poll_output()).collect();

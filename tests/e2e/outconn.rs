@@ -1,0 +1,3 @@
+//! Outgoing connections: the client by itself, connections that are kept, links between servers.
+
+mod client;
