@@ -6,6 +6,7 @@
 mod compat;
 mod connection;
 mod enmasse;
+mod outconn;
 mod pubsub;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use self::compat::{
 };
 pub(crate) use self::connection::{Close, Connection, Filter};
 pub(crate) use self::enmasse::{Diff, Enmasse, Export, ExportFormat, Import, Selection};
+pub(crate) use self::outconn::Outconn;
 pub(crate) use self::pubsub::{
     Edit, Page, Publish, Queue, QueueMessage, Source, Take, Topic, TopicMessage,
 };
@@ -98,6 +100,9 @@ pub(crate) enum Noun {
     /// Live WebSocket connections: list, show, invoke, disconnect, watch.
     #[command(subcommand)]
     Connection(Connection),
+    /// Outgoing connections, WebSocket and REST, and how they stand.
+    #[command(subcommand)]
+    Outconn(Outconn),
     /// Topics that messages are published to, and the messages in them.
     #[command(subcommand)]
     Topic(Topic),

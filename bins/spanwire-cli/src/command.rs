@@ -8,6 +8,7 @@ mod diff;
 pub(crate) mod enmasse;
 pub(crate) mod history;
 pub(crate) mod object;
+pub(crate) mod outconn;
 pub(crate) mod publish;
 pub(crate) mod pubsub;
 pub(crate) mod queue;

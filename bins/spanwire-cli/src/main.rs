@@ -57,6 +57,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
             Noun::Ping | Noun::Server(_) => command::server::info(&client, &output),
             Noun::Service(verb) => command::service::run(verb, &client, &output),
             Noun::Connection(verb) => command::connection::run(verb, &client, &output),
+            Noun::Outconn(verb) => command::outconn::run(verb, &client, &output),
             Noun::Topic(verb) => command::topic::run(verb, &client, &output),
             Noun::Queue(verb) => command::queue::run(verb, &client, &output),
             Noun::Publish(args) => command::publish::run(args, &client, &output),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind, Outcome};
 use spanwire_protocol::admin::{
-    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, ObjectState, Reloaded,
-    ServerInfo, ServiceInfo, SettingInfo,
+    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, ObjectState, OutconnInfo, Pinged,
+    Reloaded, ServerInfo, ServiceInfo, SettingInfo,
 };
 use spanwire_protocol::{ConnectionId, Timestamp};
 use thiserror::Error;
@@ -99,6 +99,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Connections that ended, newest first.
     fn closed_connections(&self) -> Vec<ClosedConnection>;
+
+    /// Outgoing WebSocket connections, by name.
+    fn outconns(&self) -> Vec<OutconnInfo>;
+
+    /// Asks whether the peer of an outgoing WebSocket connection is there; `None` when there is no such connection.
+    fn ping_outconn(&self, name: String) -> BoxFuture<'_, Option<Pinged>>;
 
     /// Every setting with its value and where it comes from.
     fn settings(&self) -> Vec<SettingInfo>;

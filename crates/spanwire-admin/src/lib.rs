@@ -33,6 +33,7 @@ mod extract;
 mod history;
 mod objects;
 mod openapi;
+mod outconns;
 mod page;
 mod problem;
 mod pubsub;

@@ -12,8 +12,8 @@ use axum::routing::{MethodRouter, get, post};
 use crate::app::App;
 use crate::problem::{ApiError, shown};
 use crate::{
-    Backend, auth, connections, events, history, objects, openapi, pubsub, server, services,
-    settings, transfer,
+    Backend, auth, connections, events, history, objects, openapi, outconns, pubsub, server,
+    services, settings, transfer,
 };
 
 /// Returns the application: the API under `/api/v1`, `/metrics`, `/livez` and `/readyz`.
@@ -62,6 +62,9 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/v1/connections/{id}", get(connections::show).delete(connections::disconnect)),
         ("/api/v1/connections/{id}/invoke", post(connections::invoke)),
         ("/api/v1/connection-history", get(connections::closed)),
+        ("/api/v1/outconns", get(outconns::list)),
+        ("/api/v1/outconns/{name}", get(outconns::show)),
+        ("/api/v1/outconns/{name}/ping", post(outconns::ping)),
         ("/api/v1/pubsub", get(pubsub::totals)),
         ("/api/v1/pubsub/compact", post(pubsub::compact)),
         ("/api/v1/pubsub/cleanup", post(pubsub::clean_up)),

@@ -18,6 +18,7 @@
 mod connections;
 pub mod gateway;
 mod helpers;
+mod outconns;
 pub mod pubsub;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub use gateway::Gateway;
 
 /// Registers every built-in service.
 pub fn register(registry: &Registry) {
-    let services: [(&str, Arc<dyn PayloadService>); 10] = [
+    let services: [(&str, Arc<dyn PayloadService>); 12] = [
         ("zato.ping", Arc::new(helpers::Ping)),
         ("zato.ping2", Arc::new(helpers::Ping)),
         ("pub.zato.ping", Arc::new(helpers::Ping)),
@@ -39,6 +40,8 @@ pub fn register(registry: &Registry) {
         ("zato.channel.web-socket.get-connection-list", Arc::new(connections::List)),
         ("zato.channel.web-socket.invoke-wsx", Arc::new(connections::Invoke)),
         ("zato.channel.web-socket.broadcast", Arc::new(connections::Broadcast)),
+        ("spanwire.outconn.invoke", Arc::new(outconns::Invoke)),
+        ("spanwire.outconn.send", Arc::new(outconns::Send)),
     ];
     for (name, service) in services {
         registry.insert(name, Source::Builtin, service);

@@ -2,7 +2,7 @@
 
 use crate::normalise::Checked;
 use crate::object::{
-    EndpointType, Object, PubSubEndpoint, Security, SecurityType, WebSocketChannel,
+    EndpointType, Object, OutgoingWsx, PubSubEndpoint, Security, SecurityType, WebSocketChannel,
 };
 use crate::problem::Report;
 use crate::{WebSocketAddress, value};
@@ -22,12 +22,7 @@ pub(crate) fn check(checked: &Checked, report: &mut Report) {
             };
             warn(checked, "services_allowed", warning, report);
         }
-        Object::OutgoingWsx(outconn)
-            if !outconn.is_zato && !outconn.subscription_list.is_empty() =>
-        {
-            let message = "has no effect without 'is_zato: true', as a plain peer has no topics";
-            warn(checked, "subscription_list", message, report);
-        }
+        Object::OutgoingWsx(outconn) => check_outgoing_wsx(checked, outconn, report),
         Object::PubsubTopic(topic) if !topic.name.is_ascii() => {
             problem(checked, "name", "the name of a topic is ASCII only: rename it", report);
         }
@@ -72,6 +67,25 @@ fn check_web_socket(checked: &Checked, channel: &WebSocketChannel, report: &mut 
             problem(checked, key, message, report);
         }
     }
+}
+
+fn check_outgoing_wsx(checked: &Checked, outconn: &OutgoingWsx, report: &mut Report) {
+    let has_topics = !outconn.subscription_list.is_empty();
+    if !outconn.is_zato && has_topics {
+        let message = "has no effect without 'is_zato: true', as a plain peer has no topics";
+        warn(checked, "subscription_list", message, report);
+    }
+    if outconn.is_zato && has_topics && outconn.on_message_service_name.is_none() {
+        let message = "needs an on_message_service_name: without one nobody takes the messages, and they stay at the peer";
+        warn(checked, "subscription_list", message, report);
+    }
+    let missing = match (&outconn.tls_cert_file, &outconn.tls_key_file) {
+        (Some(_), None) => "tls_key_file",
+        (None, Some(_)) => "tls_cert_file",
+        _ => return,
+    };
+    let message = "is missing: a certificate and its key are given together";
+    problem(checked, missing, message, report);
 }
 
 fn check_endpoint(checked: &Checked, endpoint: &PubSubEndpoint, report: &mut Report) {

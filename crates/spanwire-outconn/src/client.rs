@@ -281,7 +281,7 @@ impl Client {
         request: &Payload,
         options: CallOptions,
     ) -> Result<Payload, CallError> {
-        self.call(gateway_input(service, request), options).await
+        self.call(Payload::for_gateway(service, request), options).await
     }
 
     /// Calls a service through the gateway with a typed value.
@@ -327,11 +327,7 @@ impl Client {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn closed(&self) -> Closed {
-        let mut closed = self.0.closed.clone();
-        match closed.wait_for(Option::is_some).await.map(|it| (*it).clone()) {
-            Ok(Some(closed)) => closed,
-            _ => Closed::lost("the connection was given up"),
-        }
+        socket::wait_closed(&self.0.closed).await
     }
 
     /// Closes the connection with 1000, and waits until it is over. Calls that wait fail.
@@ -358,14 +354,6 @@ impl Shared {
     fn upgrade(this: &Weak<Self>) -> Option<Client> {
         this.upgrade().map(Client)
     }
-}
-
-/// `{"service": …, "request": …}`, what a gateway takes.
-pub(crate) fn gateway_input(service: &str, request: &Payload) -> Payload {
-    let name = Payload::from_serialize(request.codec(), service);
-    let name = name.unwrap_or_else(|_| Payload::null(request.codec()));
-    Payload::object(request.codec(), [("service", &name), ("request", request)])
-        .unwrap_or_else(|_| Payload::empty(request.codec()))
 }
 
 /// The socket, and whether the server chose a subprotocol of spanwire.

@@ -5,6 +5,8 @@
 //! | [`Client`] | a session with one server: call services, answer it, publish, subscribe; as long as its connection lives |
 //! | [`ClientOptions`], [`Address`], [`TlsOptions`] | where, as whom, how patiently |
 //! | [`Handler`] | what the server asks and delivers |
+//! | [`PlainSocket`] | a connection to a server that does not speak the client protocol |
+//! | [`Link`] | a connection of either kind that is kept: pool, reconnecting, subscriptions, states |
 //!
 //! ```no_run
 //! use spanwire_outconn::{Client, ClientOptions, NoHandler};
@@ -30,6 +32,8 @@ mod address;
 mod client;
 mod clock;
 mod connect;
+mod link;
+mod plain;
 mod socket;
 mod tls;
 
@@ -39,6 +43,8 @@ pub use client::{
     Subscribed,
 };
 pub use connect::ConnectError;
+pub use link::{Link, LinkError, LinkEvents, LinkOptions, LinkState, LinkStatus, SocketStatus};
+pub use plain::{PlainClosed, PlainHandler, PlainMessage, PlainSocket};
 pub use socket::{Closed, Side};
 pub use spanwire_session::{CallError, CallOptions};
 pub use tls::{TlsOptions, TlsOptionsError};

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{Sink as _, StreamExt as _};
 use spanwire_protocol::{CloseCode, CloseFrame};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -291,6 +292,15 @@ impl Pings {
         }
         self.unanswered += 1;
         true
+    }
+}
+
+/// Waits until a connection is over that tells how it ended.
+pub(crate) async fn wait_closed(closed: &watch::Receiver<Option<Closed>>) -> Closed {
+    let mut closed = closed.clone();
+    match closed.wait_for(Option::is_some).await.map(|it| (*it).clone()) {
+        Ok(Some(closed)) => closed,
+        _ => Closed::lost("the connection was given up"),
     }
 }
 

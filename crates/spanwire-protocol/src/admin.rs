@@ -7,6 +7,7 @@ mod change;
 mod connection;
 mod event;
 mod object;
+mod outconn;
 mod problem;
 pub mod pubsub;
 mod server;
@@ -21,6 +22,7 @@ pub use connection::{
 };
 pub use event::{ConnectionEvent, Event, StateEvent};
 pub use object::{ManagedObject, ObjectMeta, ObjectState};
+pub use outconn::{OutconnInfo, OutconnSocket, Pinged};
 pub use problem::{FieldProblem, Problem};
 pub use server::{Invoked, KeyRotated, ServerInfo, ServiceInfo};
 pub use settings::{Reloaded, SettingInfo, SettingOrigin};

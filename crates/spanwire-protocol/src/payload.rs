@@ -106,6 +106,16 @@ impl Payload {
         Self::from_serialize(codec, &value)
     }
 
+    /// What a gateway takes (wsx-protocol 4.4): `{"service": …, "request": …}`, in the codec of the request.
+    #[must_use]
+    pub fn for_gateway(service: &str, request: &Self) -> Self {
+        let codec = request.codec();
+        // A text, and what is encoded already, have a form in every codec.
+        let name = Self::from_serialize(codec, service).unwrap_or_else(|_| Self::null(codec));
+        Self::object(codec, [("service", &name), ("request", request)])
+            .unwrap_or_else(|_| Self::empty(codec))
+    }
+
     /// An object of up to fifteen values that are encoded already, in any codec.
     ///
     /// # Errors

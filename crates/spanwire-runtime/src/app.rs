@@ -142,6 +142,10 @@ impl App {
                 "not everything ended in time"
             );
         }
+        // Calls that are being answered may need them until now.
+        if tokio::time::timeout(OUTCONNS_CLOSE, self.host.outconns.stop_all()).await.is_err() {
+            tracing::warn!("not every outgoing connection was closed in time");
+        }
         let closed = (begun + drain_timeout).max(clock::instant() + SHORTEST_CLOSE);
         self.host.pubsub.close(closed).await;
         // Services hold on to the broker, and that to its log, which has to be closed as well.
@@ -150,6 +154,9 @@ impl App {
         tracing::info!("stopped");
     }
 }
+
+/// How long the close of outgoing connections is waited for.
+const OUTCONNS_CLOSE: Duration = Duration::from_secs(1);
 
 /// What the message log gets of the time of a stop, at least.
 const SHORTEST_CLOSE: Duration = Duration::from_secs(1);

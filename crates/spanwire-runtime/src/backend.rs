@@ -22,6 +22,7 @@ use self::peer::ClientPeer;
 use crate::connections::ConnectionTable;
 use crate::events::Events;
 use crate::hooks::Hooks;
+use crate::outconns::Outconns;
 use crate::pubsub::PubSub;
 use crate::resolver::Resolver;
 use crate::security::{Definitions, Verdict};
@@ -38,6 +39,7 @@ pub(crate) struct Host {
     pub(crate) hooks: Hooks,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) pubsub: Arc<PubSub>,
+    pub(crate) outconns: Arc<Outconns>,
     pub(crate) events: Events,
     pub(crate) statuses: Statuses,
 }

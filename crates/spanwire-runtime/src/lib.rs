@@ -41,6 +41,7 @@ mod demo;
 mod error;
 mod events;
 mod hooks;
+mod outconns;
 mod pubsub;
 mod reconciler;
 pub mod resolver;

@@ -267,6 +267,7 @@ impl Reconciler {
             }
         }
         failed.extend(self.host.pubsub.apply(target, ids));
+        failed.extend(self.host.outconns.apply(target, ids, &self.host.ports));
         let moves_connections = credentials.any || !web_sockets.is_empty();
         let gone = self.replace_channels(running, web_sockets);
         running.listeners.set_routes(&running.web_sockets, &running.rest);
@@ -319,7 +320,7 @@ impl Reconciler {
         if credentials.is_empty() {
             return BTreeSet::new();
         }
-        let made_of_them = [Kind::Service, Kind::ChannelRest].into_iter();
+        let made_of_them = [Kind::Service, Kind::ChannelRest, Kind::OutgoingWsx].into_iter();
         let made_of_them = made_of_them.flat_map(|kind| target.objects().of_kind(kind));
         let uses = |object: &&Arc<Object>| {
             let mut references = object.references().into_iter();

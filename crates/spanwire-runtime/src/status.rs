@@ -89,7 +89,7 @@ fn working(object: &Object) -> ObjectState {
     match object.kind() {
         _ if !object.is_active() => ObjectState::Inactive,
         // Its notifications use it; services will.
-        Kind::OutgoingRest | Kind::OutgoingWsx => ObjectState::Stored,
+        Kind::OutgoingRest => ObjectState::Stored,
         _ => ObjectState::Running,
     }
 }

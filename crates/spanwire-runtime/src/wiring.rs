@@ -22,6 +22,7 @@ use spanwire_service::http::{Credentials, HttpClient};
 use spanwire_service::{PayloadService, Source};
 use spanwire_session::SessionConfig;
 
+use crate::outconns;
 use crate::settings::{Profile, Settings};
 
 /// A service that comes from the configuration.
@@ -167,6 +168,7 @@ pub(crate) fn check(
                 |file: Option<&Path>| HttpClient::new(file).map_err(|error| error.to_string());
             http_service(service, objects, &mut client).map(drop)
         }
+        Object::OutgoingWsx(outconn) if outconn.is_active => outconns::check(outconn, objects),
         Object::ChannelRest(channel) => rest(channel, objects, settings).map(drop),
         Object::WebSocket(channel) if channel.is_active => {
             match web_socket(0, channel, settings).place {

@@ -12,6 +12,7 @@ use crate::cancellation::Cancellation;
 use crate::connections::Connections;
 use crate::error::ServiceError;
 use crate::invoke::{Call, Ports};
+use crate::outgoing::Out;
 
 /// The type of the channel a call came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,10 +220,16 @@ impl Context {
         self.ports.connections()
     }
 
-    /// Whether there is a service of this name.
+    /// Outgoing connections to other servers.
+    #[must_use]
+    pub fn out(&self) -> Out<'_> {
+        Out(self)
+    }
+
+    /// Whether there is a service of this name, here or behind an outgoing connection.
     #[must_use]
     pub fn has_service(&self, name: &str) -> bool {
-        self.ports.registry().contains(name)
+        self.ports.has_service(name)
     }
 
     /// Calls another service with a typed value, under this call's deadline and correlation id.

@@ -12,7 +12,8 @@ use crate::cancellation::{CancelOnDrop, Cancellation};
 use crate::connections::{Connections, NoConnections};
 use crate::context::{ChannelType, Context, Origin};
 use crate::error::ServiceError;
-use crate::registry::Registry;
+use crate::outgoing::{OutgoingConnections, Remote};
+use crate::registry::{Entry, Registry};
 
 /// What to call, with what, and for how long.
 #[derive(Clone, Debug)]
@@ -70,13 +71,19 @@ struct Shared {
     registry: Arc<Registry>,
     connections: Arc<dyn Connections>,
     observer: Option<Arc<dyn CallObserver>>,
+    outgoing: Option<Arc<dyn OutgoingConnections>>,
 }
 
 impl Ports {
     /// Services that see no connections.
     #[must_use]
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self(Arc::new(Shared { registry, connections: Arc::new(NoConnections), observer: None }))
+        Self(Arc::new(Shared {
+            registry,
+            connections: Arc::new(NoConnections),
+            observer: None,
+            outgoing: None,
+        }))
     }
 
     /// With the live connections of a server.
@@ -91,6 +98,31 @@ impl Ports {
     pub fn with_observer(mut self, observer: Arc<dyn CallObserver>) -> Self {
         Arc::make_mut(&mut self.0).observer = Some(observer);
         self
+    }
+
+    /// With outgoing connections.
+    #[must_use]
+    pub fn with_outgoing(mut self, outgoing: Arc<dyn OutgoingConnections>) -> Self {
+        Arc::make_mut(&mut self.0).outgoing = Some(outgoing);
+        self
+    }
+
+    pub(crate) fn outgoing(&self) -> Option<&dyn OutgoingConnections> {
+        self.0.outgoing.as_deref()
+    }
+
+    /// Whether there is a service of this name, here or behind an outgoing connection.
+    #[must_use]
+    pub fn has_service(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The service of a name. One that is nobody's here may be behind an outgoing connection.
+    fn find(&self, name: &str) -> Option<Arc<Entry>> {
+        self.0.registry.find(name).or_else(|| {
+            let remote = Remote::of(name, self.outgoing()?)?;
+            Some(Entry::remote(name, remote))
+        })
     }
 
     /// The services.
@@ -122,7 +154,7 @@ impl Ports {
     ) -> Result<Payload, ServiceError> {
         let started = tokio::time::Instant::now();
         let cid = call.cid.unwrap_or_else(new_correlation_id);
-        let Some(entry) = self.0.registry.find(&call.service) else {
+        let Some(entry) = self.find(&call.service) else {
             tracing::warn!(%cid, service = &*call.service, "no such service");
             return Err(ServiceError::internal("no such service"));
         };
@@ -165,7 +197,7 @@ impl Ports {
         }
         if let Some(observer) = &self.0.observer {
             let status = result.as_ref().map_or_else(ServiceError::status, |_| Status::OK);
-            let counted = entry.observer.get_or_init(|| observer.of_service(&entry.name));
+            let counted = entry.observer.get_or_init(|| observer.of_service(&entry.counted_as));
             counted.finished(status, started.elapsed());
         }
         result

@@ -28,6 +28,7 @@
 //! | [`invoke`] | one call: deadline, cancellation, panics |
 //! | [`connections`] | the port to live WebSocket connections |
 //! | [`messages`] | publish/subscribe for services |
+//! | [`outgoing`] | outgoing connections for services, and services behind them |
 //! | [`error`] | statuses and texts of failures |
 //! | `http` | services behind HTTP (feature `http`, on by default) |
 //!
@@ -42,6 +43,7 @@ pub mod error;
 pub mod http;
 pub mod invoke;
 pub mod messages;
+pub mod outgoing;
 pub mod registry;
 pub mod service;
 
@@ -50,5 +52,6 @@ pub use context::{ChannelType, ClientOrigin, Context, Origin};
 pub use error::ServiceError;
 pub use invoke::{Call, CallObserver, Ports, ServiceObserver};
 pub use messages::{GetMessages, Message, Publish, SubscriptionKey};
+pub use outgoing::{OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingWsx, RemoteCall};
 pub use registry::{Registry, Source};
 pub use service::{BoxFuture, PayloadService, Service};

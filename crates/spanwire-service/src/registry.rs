@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::error::ServiceError;
 use crate::invoke::ServiceObserver;
+use crate::outgoing::Remote;
 use crate::service::{Closure, PayloadService, Service, Typed};
 
 /// Where a service comes from.
@@ -25,6 +26,8 @@ pub enum Source {
     Http,
     /// A list of services that clients may call, from the configuration.
     Gateway,
+    /// Behind an outgoing connection.
+    Remote,
 }
 
 impl Source {
@@ -36,6 +39,7 @@ impl Source {
             Self::Native => "native",
             Self::Http => "http",
             Self::Gateway => "gateway",
+            Self::Remote => "remote",
         }
     }
 }
@@ -57,6 +61,8 @@ struct Services {
 /// One service, and who counts its calls once there was one.
 pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
+    /// The name it is counted under: the names of services elsewhere are chosen by callers, and have no end.
+    pub(crate) counted_as: Arc<str>,
     pub(crate) source: Source,
     pub(crate) service: Arc<dyn PayloadService>,
     pub(crate) observer: OnceLock<Arc<dyn ServiceObserver>>,
@@ -157,7 +163,20 @@ impl Registry {
 
 impl Entry {
     fn new(name: &str, source: Source, service: Arc<dyn PayloadService>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), source, service, observer: OnceLock::new() })
+        let name: Arc<str> = name.into();
+        let counted_as = Arc::clone(&name);
+        Arc::new(Self { name, counted_as, source, service, observer: OnceLock::new() })
+    }
+
+    /// A service behind an outgoing connection.
+    pub(crate) fn remote(name: &str, remote: Remote) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            counted_as: format!("{}:*", remote.connection()).into(),
+            source: Source::Remote,
+            service: Arc::new(remote),
+            observer: OnceLock::new(),
+        })
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) const NOUNS: &[Noun] = &[
     },
     Noun {
         word: "outconn",
-        about: "Outgoing connections, WebSocket and REST",
+        about: "Outgoing connections, WebSocket and REST, and how they stand",
         kinds: &[("wsx", Kind::OutgoingWsx), ("rest", Kind::OutgoingRest)],
     },
     Noun {

@@ -13,6 +13,8 @@ pub(super) fn all() -> Value {
     add::<body::Problem>(&mut all);
     add::<body::ServerInfo>(&mut all);
     add::<body::ServiceInfo>(&mut all);
+    add::<body::OutconnInfo>(&mut all);
+    add::<body::Pinged>(&mut all);
     add::<body::Invoked>(&mut all);
     add::<body::SettingInfo>(&mut all);
     add::<body::Reloaded>(&mut all);

@@ -9,6 +9,7 @@ use crate::extract::JSON;
 pub(super) fn add(paths: &mut Paths) {
     health(paths);
     services(paths);
+    outconns(paths);
     settings(paths);
     let server = Operation::new("server", "server", "What the server says about itself.").answers(
         200,
@@ -64,6 +65,24 @@ fn services(paths: &mut Paths) {
         .answers(200, "What it answered.", &component("Invoked"))
         .fails_otherwise();
     paths.add("post", "/api/v1/services/{name}/invoke", invoke);
+}
+
+fn outconns(paths: &mut Paths) {
+    let list = Operation::new("outconns", "server", "How outgoing WebSocket connections stand.")
+        .query("q", text(), "A part of the name; case does not matter.")
+        .paged()
+        .answers(200, "Connections by name.", &list_of("OutconnInfo"))
+        .with_headers(200, PAGE);
+    paths.add("get", "/api/v1/outconns", list);
+    let show = Operation::new("outconn", "server", "How an outgoing WebSocket connection stands.")
+        .path("name", segment(), "The connection.")
+        .answers(200, "The connection.", &component("OutconnInfo"));
+    paths.add("get", "/api/v1/outconns/{name}", show);
+    let summary = "Asks whether the peer of an outgoing WebSocket connection is there.";
+    let ping = Operation::new("ping_outconn", "server", summary)
+        .path("name", segment(), "The connection.")
+        .answers(200, "What came of it.", &component("Pinged"));
+    paths.add("post", "/api/v1/outconns/{name}/ping", ping);
 }
 
 fn settings(paths: &mut Paths) {

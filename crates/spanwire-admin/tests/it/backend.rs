@@ -10,8 +10,8 @@ use spanwire_config::store::KeyValueConfigStore;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind};
 use spanwire_crypto::KeyRing;
 use spanwire_protocol::admin::{
-    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, ObjectState, Reloaded,
-    ServerInfo, ServiceInfo, SettingInfo,
+    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, ObjectState, OutconnInfo, Pinged,
+    Reloaded, ServerInfo, ServiceInfo, SettingInfo,
 };
 use spanwire_protocol::{ConnectionId, Timestamp};
 use spanwire_store::MemoryStore;
@@ -162,6 +162,14 @@ impl Backend for Fake {
     fn ready(&self) -> Result<(), String> {
         let is_ready = self.is_ready.load(std::sync::atomic::Ordering::Relaxed);
         is_ready.then_some(()).ok_or_else(|| "the store refuses".to_owned())
+    }
+
+    fn outconns(&self) -> Vec<OutconnInfo> {
+        Vec::new()
+    }
+
+    fn ping_outconn(&self, _: String) -> BoxFuture<'_, Option<Pinged>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn services(&self) -> Vec<ServiceInfo> {

@@ -78,6 +78,15 @@ pub struct OutgoingWsx {
     /// A PEM file with certificate authorities; the well-known ones if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// A PEM file with the certificate chain that is presented to the peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_cert_file: Option<String>,
+    /// A PEM file with its private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_key_file: Option<String>,
+    /// Whether the peer's certificate has to be for the host of the address.
+    #[serde(default = "yes")]
+    pub tls_check_host_name: bool,
     /// The service that is called when connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_connect_service_name: Option<String>,
@@ -107,4 +116,9 @@ pub struct OutgoingWsx {
     /// Words by which objects are grouped, such as for `--prune`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+}
+
+/// Objects that were stored before there was a choice.
+fn yes() -> bool {
+    true
 }

@@ -46,7 +46,8 @@ fn without_labels() -> Vec<(Kind, Json)> {
         (
             Kind::OutgoingWsx,
             json!({"name": "o", "address": "wss://h/x?token=hunter2", "security_name": "s", "data_format": "json",
-                "ca_file": "f", "on_connect_service_name": "x", "on_message_service_name": "x",
+                "ca_file": "f", "tls_cert_file": "c", "tls_key_file": "k", "tls_check_host_name": false,
+                "on_connect_service_name": "x", "on_message_service_name": "x",
                 "on_close_service_name": "x", "on_subscribe_service_name": "x", "max_connect_attempts": 7,
                 "subscription_list": "/a\n/b", "is_zato": true}),
         ),

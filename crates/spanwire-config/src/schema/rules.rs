@@ -23,6 +23,13 @@ pub(super) fn of(kind: Kind) -> Vec<Json> {
             super::insert(&mut rule, "else", json!({"properties": files(json!({"type": "null"}))}));
             vec![rule]
         }
+        Kind::OutgoingWsx => {
+            let pair = ["tls_cert_file", "tls_key_file"];
+            let rule = |one: &str, other: &str| {
+                when(&json!({one: text()}), &json!([other]), &json!({other: text()}))
+            };
+            vec![rule(pair[0], pair[1]), rule(pair[1], pair[0])]
+        }
         Kind::PubsubEndpoint => {
             let recognised_by =
                 [("rest", "security_name"), ("wsx", "ws_channel_name"), ("srv", "service_name")];

@@ -192,6 +192,8 @@ fn broken_bodies_are_refused_by_both() {
         ),
         (Kind::OutgoingRest, json!({"name": "r", "host": "http://h", "pool_size": 0})),
         (Kind::OutgoingWsx, json!({"name": "o", "address": "http://h"})),
+        (Kind::OutgoingWsx, json!({"name": "o", "address": "wss://h", "tls_cert_file": "c"})),
+        (Kind::OutgoingWsx, json!({"name": "o", "address": "wss://h", "tls_key_file": "k"})),
         (Kind::PubsubTopic, json!({"name": "/ü"})),
         (Kind::PubsubTopic, json!({"name": "/t", "labels": ["a b"]})),
         (Kind::PubsubEndpoint, json!({"name": "e", "endpoint_type": "rest"})),

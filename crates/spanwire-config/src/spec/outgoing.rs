@@ -104,6 +104,19 @@ const WSX_FIELDS: &[FieldSpec] = &[
     )
     .aliases(&["subscriptions"]),
     ca_file(),
+    FieldSpec::new(
+        "tls_cert_file",
+        ValueType::FilePath,
+        "The PEM file of the certificate chain that is presented to a wss:// peer that asks for one.",
+    ),
+    FieldSpec::new("tls_key_file", ValueType::FilePath, "The PEM file of its private key."),
+    FieldSpec::new(
+        "tls_check_host_name",
+        ValueType::Bool,
+        "Whether the certificate of a wss:// peer has to be for the host of the address. Without it \
+         anybody with a certificate of a trusted authority is taken for the peer.",
+    )
+    .or(Fallback::Bool(true)),
 ];
 
 const WSX_HOOKS: &[FieldSpec] = &[

@@ -6,7 +6,7 @@ use spanwire_protocol::{Codec, Payload, Status, Timestamp};
 use spanwire_session::CallError;
 
 use super::conversation::Command;
-use super::{Client, HandlerError, gateway_input};
+use super::{Client, HandlerError};
 
 /// Messages of one subscription.
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ impl Client {
             Err(_) => "spanwire.pubsub.refuse",
         };
         let request = Payload::from_serialize(Codec::Json, &receipts).ok()?;
-        let data = gateway_input(service, &request);
+        let data = Payload::for_gateway(service, &request);
         // Without a connection there is nobody to tell: it comes again.
         let _ = self.0.commands.send(Command::Tell { data, what: service }).await;
         None

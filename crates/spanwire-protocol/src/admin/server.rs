@@ -20,7 +20,7 @@ pub struct Invoked {
 pub struct ServiceInfo {
     /// The name it is called by.
     pub name: String,
-    /// Where it comes from: `builtin`, `native`, `http` or `gateway`.
+    /// Where it comes from: `builtin`, `native`, `http` or `gateway`. Services behind outgoing connections are not listed.
     pub source: String,
 }
 

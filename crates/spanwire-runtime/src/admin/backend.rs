@@ -9,8 +9,8 @@ use spanwire_channel::clock;
 use spanwire_channel::wsx::correlation_id;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind};
 use spanwire_protocol::admin::{
-    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, Reloaded, ServerInfo,
-    ServiceInfo, SettingInfo,
+    ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, OutconnInfo, Pinged, Reloaded,
+    ServerInfo, ServiceInfo, SettingInfo,
 };
 use spanwire_protocol::{CloseCode, CloseFrame, Codec, ConnectionId, Payload, Timestamp};
 use spanwire_service::{
@@ -92,7 +92,7 @@ impl Backend for AdminBackend {
     ) -> BoxFuture<'_, Result<Invoked, Failure>> {
         Box::pin(async move {
             let ports = &self.0.host.ports;
-            if !ports.registry().contains(&name) {
+            if !ports.has_service(&name) {
                 let shown: String = name.chars().take(80).collect();
                 return Err(fail(
                     404,
@@ -165,6 +165,16 @@ impl Backend for AdminBackend {
             ..ConnectionFilter::default()
         };
         self.0.host.connections.list(&filter).pop()
+    }
+
+    fn outconns(&self) -> Vec<OutconnInfo> {
+        self.0.host.outconns.list(&self.0.configuration.snapshot())
+    }
+
+    fn ping_outconn(&self, name: String) -> BoxFuture<'_, Option<Pinged>> {
+        Box::pin(
+            async move { self.0.host.outconns.ping(&self.0.configuration.snapshot(), &name).await },
+        )
     }
 
     fn invoke_connection(

@@ -12,7 +12,7 @@ use spanwire_config::{
 };
 use spanwire_crypto::{KeyRing, Secret};
 use spanwire_protocol::Timestamp;
-use spanwire_service::{Connections, Ports, Registry};
+use spanwire_service::{Connections, OutgoingConnections, Ports, Registry};
 use spanwire_store::{KeyValue, MemoryStore, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,7 @@ use crate::demo;
 use crate::error::StartError;
 use crate::events::Events;
 use crate::hooks::Hooks;
+use crate::outconns::{Outconns, SubscriptionKeys};
 use crate::pubsub::{self, PubSub};
 use crate::reconciler::{Listeners, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
@@ -56,6 +57,7 @@ pub(super) async fn start(builder: AppBuilder) -> Result<App, StartError> {
         registry,
         dns,
         store: data.as_ref().map(|data| Arc::clone(&data.store)),
+        keys: data.as_ref().map(|data| Arc::clone(&data.keys)),
         folder: data.as_ref().map(|data| data.path().to_owned()),
     };
     // Reads the message log, which takes time with many messages.
@@ -275,17 +277,21 @@ struct Parts {
     registry: Registry,
     dns: Arc<dyn ReverseDns>,
     store: Option<Arc<Store>>,
+    keys: Option<Arc<KeyRing>>,
     folder: Option<PathBuf>,
 }
 
 impl Parts {
     fn host(self) -> Result<Arc<Host>, StartError> {
-        let Self { settings, registry, dns, store, folder } = self;
+        let Self { settings, registry, dns, store, keys, folder } = self;
         let metrics = Metrics::new().map_err(StartError::data)?;
         let connections = Arc::new(ConnectionTable::new(&settings.name));
+        let kept = store.clone().map(|store| store as Arc<dyn KeyValue>).zip(keys);
+        let outconns = Arc::new(Outconns::new(SubscriptionKeys::open(kept)?));
         let ports = Ports::new(Arc::new(registry))
             .with_connections(Arc::clone(&connections) as Arc<dyn Connections>)
-            .with_observer(Arc::new(Calls(Arc::clone(&metrics))));
+            .with_observer(Arc::new(Calls(Arc::clone(&metrics))))
+            .with_outgoing(Arc::clone(&outconns) as Arc<dyn OutgoingConnections>);
         let events = Events::new();
         let pubsub = PubSub::open(&pubsub::Opening {
             folder: folder.as_deref(),
@@ -303,6 +309,7 @@ impl Parts {
             resolver: Resolver::start(dns),
             readiness: Arc::new(Readiness::new(store, pubsub.broker.clone())),
             pubsub,
+            outconns,
             statuses: Statuses::new(events.clone()),
             events,
         }))
