@@ -1,8 +1,11 @@
 //! Outgoing connections: the client by itself, connections that are kept, links between servers.
 
 mod client;
+mod cuts;
 mod federation;
 mod hooks;
+mod liar;
+mod plain;
 mod topics;
 
 use serde_json::{Value, json};

@@ -15,6 +15,7 @@ pub mod client;
 pub mod endpoint;
 pub mod http;
 pub mod messaging;
+pub mod proxy;
 pub mod secrecy;
 pub mod server;
 pub mod tls;

@@ -225,6 +225,7 @@ fn options(wanted: &Wanted, credentials: Option<&Credentials>) -> Result<LinkOpt
         pool_size: usize::try_from(wanted.pool_size).unwrap_or(usize::MAX),
         reconnects: wanted.has_auto_reconnect,
         max_attempts: wanted.max_connect_attempts,
+        longest_pause: wanted.max_reconnect_pause,
         topics: wanted.subscription_list.clone(),
         ..LinkOptions::new(&wanted.name, client)
     })

@@ -110,6 +110,9 @@ pub struct OutgoingWsx {
     /// How long sending may take.
     #[serde(with = "time")]
     pub socket_write_timeout: Duration,
+    /// The longest pause before connecting again.
+    #[serde(with = "time", default = "half_a_minute")]
+    pub max_reconnect_pause: Duration,
     /// How often connecting is tried in a row; without a bound if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connect_attempts: Option<u32>,
@@ -121,4 +124,9 @@ pub struct OutgoingWsx {
 /// Objects that were stored before there was a choice.
 fn yes() -> bool {
     true
+}
+
+/// The same.
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
 }

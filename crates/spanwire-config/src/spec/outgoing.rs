@@ -148,6 +148,13 @@ const WSX_TIMES: &[FieldSpec] = &[
     FieldSpec::new("socket_write_timeout", TIME, "How long sending may take, in seconds.")
         .or(Fallback::Integer(60)),
     FieldSpec::new(
+        "max_reconnect_pause",
+        TIME,
+        "The longest pause before connecting again, in seconds. Pauses begin with one second, and with this one after a \
+         login that was refused.",
+    )
+    .or(Fallback::Integer(30)),
+    FieldSpec::new(
         "max_connect_attempts",
         ValueType::Integer { min: 1, max: u32::MAX as u64 },
         "How often connecting is tried in a row; without a bound if not given.",
