@@ -7,6 +7,7 @@ mod hooks;
 mod liar;
 mod plain;
 mod topics;
+mod walkthrough;
 
 use serde_json::{Value, json};
 use spanwire_tests::endpoint::{Endpoint, Received, Reply};

@@ -180,6 +180,18 @@ impl Link {
     /// Begins to connect, and returns at once. Has to be called within a tokio runtime.
     #[must_use]
     pub fn start(options: LinkOptions, events: impl LinkEvents) -> Self {
+        let begin = CancellationToken::new();
+        begin.cancel();
+        Self::start_after(options, events, &begin)
+    }
+
+    /// Begins to connect once this is cancelled, and returns at once.
+    #[must_use]
+    pub fn start_after(
+        options: LinkOptions,
+        events: impl LinkEvents,
+        begin: &CancellationToken,
+    ) -> Self {
         let pool_size = options.pool_size.max(1);
         let shared = Arc::new(Shared {
             options,
@@ -189,7 +201,7 @@ impl Link {
         });
         let tasks = TaskTracker::new();
         for index in 0..pool_size {
-            tasks.spawn(keeper::keep(Arc::clone(&shared), index));
+            tasks.spawn(keeper::keep(Arc::clone(&shared), index, begin.clone()));
         }
         tasks.close();
         Self(Arc::new(Owner { shared, tasks }))

@@ -24,6 +24,7 @@ use spanwire_protocol::Payload;
 use spanwire_service::{
     BoxFuture, OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingWsx, Ports, RemoteCall,
 };
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::events::HookEvents;
@@ -35,6 +36,8 @@ pub(crate) struct Outconns {
     keys: Arc<SubscriptionKeys>,
     /// Links that are being stopped.
     stopping: TaskTracker,
+    /// Cancelled once the server is open: nobody is told anything by a start that may yet be refused.
+    begin: CancellationToken,
 }
 
 /// A connection and what it was made of.
@@ -52,7 +55,17 @@ struct Credentials {
 
 impl Outconns {
     pub(crate) fn new(keys: SubscriptionKeys) -> Self {
-        Self { running: RwLock::default(), keys: Arc::new(keys), stopping: TaskTracker::new() }
+        Self {
+            running: RwLock::default(),
+            keys: Arc::new(keys),
+            stopping: TaskTracker::new(),
+            begin: CancellationToken::new(),
+        }
+    }
+
+    /// Lets connections be made, those that are wanted already and those that will be.
+    pub(crate) fn begin(&self) {
+        self.begin.cancel();
     }
 
     /// Puts connections to work that have changed, and only those. Tells what failed, by object; what ran before runs
@@ -100,7 +113,7 @@ impl Outconns {
         if let Some(before) = before {
             self.stopping.spawn(async move { before.link.stop().await });
         }
-        let link = Link::start(options, events);
+        let link = Link::start_after(options, events, &self.begin);
         self.write().insert(id, Running { object: wanted.clone(), credentials, link });
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use spanwire_protocol::Payload;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::status::LinkState;
@@ -15,11 +16,15 @@ use crate::connect::ConnectError;
 use crate::plain::{PlainHandler, PlainMessage, PlainSocket};
 
 /// Keeps a socket open until the link is stopped.
-pub(super) async fn keep(shared: Arc<Shared>, index: usize) {
+pub(super) async fn keep(shared: Arc<Shared>, index: usize, begin: CancellationToken) {
     let stop = shared.stop.clone();
     // What is under way is dropped with its connection, but for one that is open.
     let keeping = Keeper::new(Arc::clone(&shared), index);
-    if stop.run_until_cancelled(keeping.run()).await.is_none()
+    let kept = async {
+        begin.cancelled().await;
+        keeping.run().await;
+    };
+    if stop.run_until_cancelled(kept).await.is_none()
         && let Some(Some(connection)) = shared.slot(index, |slot| slot.connection.take())
     {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;

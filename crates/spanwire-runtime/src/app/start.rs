@@ -225,6 +225,7 @@ impl Bound {
         let Self { host, reconciler, data, settings, tasks, .. } = self;
         let settings = settings.settings;
         reconciler.accept();
+        host.outconns.begin();
         maintain(&host, &tasks.stop, &tasks.requests);
         let addresses = reconciler.addresses();
         let address_file = prepared.administration.as_ref().map(|it| it.addresses.clone());
