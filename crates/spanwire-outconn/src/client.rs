@@ -17,7 +17,8 @@ use serde::Serialize;
 use spanwire_crypto::Secret;
 use spanwire_protocol::{Codec, Payload, Timestamp};
 use spanwire_session::{CallError, CallOptions, ClientConfig, ClientSession};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_rustls::rustls;
 
 use self::cancelled::Cancelled;
@@ -62,6 +63,8 @@ pub struct ClientOptions {
     pub max_message_bytes: usize,
     /// How much may wait to be sent; callers wait beyond that; 8 MiB.
     pub outgoing_bytes: usize,
+    /// How many calls may be unanswered; further callers wait. Servers refuse what is beyond their own limit (1,088); 1,000.
+    pub max_in_flight: usize,
 }
 
 impl ClientOptions {
@@ -84,6 +87,7 @@ impl ClientOptions {
             write_timeout: Duration::from_secs(60),
             max_message_bytes: 16 * 1024 * 1024,
             outgoing_bytes: 8 * 1024 * 1024,
+            max_in_flight: 1_000,
         }
     }
 
@@ -170,6 +174,7 @@ struct Shared {
     cancelled: Arc<Cancelled>,
     closed: watch::Receiver<Option<Closed>>,
     in_flight: AtomicUsize,
+    room: Semaphore,
     additions: bool,
     call_timeout: Duration,
 }
@@ -219,6 +224,7 @@ impl Client {
             cancelled: Arc::clone(&cancelled),
             closed,
             in_flight: AtomicUsize::new(0),
+            room: Semaphore::new(options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             additions,
             call_timeout: options.call_timeout,
         });
@@ -256,7 +262,12 @@ impl Client {
         let call = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let _in_flight = InFlight::new(&self.0);
+        let started = Instant::now();
         let exchange = async {
+            let _room = self.0.room.acquire().await.map_err(|_| CallError::Closed)?;
+            // The server is told of the time that is left.
+            let left = timeout.saturating_sub(started.elapsed());
+            let options = CallOptions { timeout: Some(left), ..options };
             let command = Command::Call { call, data, options, reply };
             self.0.commands.send(command).await.map_err(|_| CallError::Closed)?;
             let mut given_up = GivenUp { cancelled: &self.0.cancelled, call: Some(call) };

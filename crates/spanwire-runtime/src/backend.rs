@@ -152,6 +152,7 @@ impl Backend for ChannelBackend {
             cid: Some(call.cid),
             timeout: call.channel.timeout,
             traceparent: call.traceparent.map(Into::into),
+            hops: 0,
         };
         let ports = self.0.ports.clone();
         Box::pin(async move { ports.invoke(invocation, origin).await.map_err(failure) })

@@ -170,6 +170,7 @@ impl OutgoingWsx for LinkPort {
             let options = CallOptions {
                 timeout: Some(call.timeout),
                 traceparent: call.traceparent.map(|it| it.to_string()),
+                hops: call.hops,
             };
             self.0.call(call.data, options).await.map_err(failure)
         })

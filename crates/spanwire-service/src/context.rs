@@ -285,6 +285,7 @@ impl Context {
             cid: Some(self.cid),
             timeout: self.remaining(),
             traceparent: self.traceparent.clone(),
+            hops: 0,
         };
         self.ports.invoke_from(call, origin, Some(self)).await
     }

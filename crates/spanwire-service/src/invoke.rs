@@ -28,6 +28,8 @@ pub struct Call {
     pub timeout: Duration,
     /// W3C Trace Context of the caller.
     pub traceparent: Option<Arc<str>>,
+    /// How many calls of services by services led to this one, on other servers.
+    pub hops: u8,
 }
 
 impl Call {
@@ -40,6 +42,7 @@ impl Call {
             cid: None,
             timeout: DEFAULT_TIMEOUT,
             traceparent: None,
+            hops: 0,
         }
     }
 }
@@ -158,7 +161,7 @@ impl Ports {
             tracing::warn!(%cid, service = &*call.service, "no such service");
             return Err(ServiceError::internal("no such service"));
         };
-        let depth = caller.map_or(0, |caller| caller.depth + 1);
+        let depth = caller.map_or(call.hops, |caller| caller.depth.saturating_add(1));
         if depth > MAX_NESTED_CALLS {
             tracing::warn!(%cid, service = &*call.service, "services call each other too deep");
             return Err(ServiceError::internal("services call each other too deep"));

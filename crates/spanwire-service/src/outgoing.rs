@@ -49,6 +49,9 @@ pub struct RemoteCall {
     pub timeout: Duration,
     /// W3C Trace Context; sent to peers that know it.
     pub traceparent: Option<Arc<str>>,
+    /// How many calls of services by services led to this one; sent to peers that know it, so that servers that call
+    /// each other in a circle come to an end.
+    pub hops: u8,
 }
 
 /// A message for a peer that does not answer.
@@ -187,7 +190,8 @@ impl Wsx<'_> {
         let remaining = self.ctx.remaining();
         let timeout = self.timeout.map_or(remaining, |timeout| timeout.min(remaining));
         let traceparent = self.ctx.traceparent.clone();
-        let reply = self.connection.call(RemoteCall { data, timeout, traceparent }).await?;
+        let hops = self.ctx.depth.saturating_add(1);
+        let reply = self.connection.call(RemoteCall { data, timeout, traceparent, hops }).await?;
         reply.into_codec(codec).map_err(|error| OutgoingError::Refused {
             status: Status::BAD_GATEWAY,
             message: format!("the reply is of another form: {error}"),

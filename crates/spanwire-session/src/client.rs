@@ -86,7 +86,8 @@ pub enum ClientInput<'a> {
         /// How long and for whom.
         options: CallOptions,
     },
-    /// The application no longer waits for a call: nothing more is heard of it. It may be carried out.
+    /// The application no longer waits for a call: nothing more is heard of it. It may have been carried out; a server
+    /// with [additions](ClientConfig::additions) is told, and stops.
     Cancel {
         /// As given with [`ClientInput::Call`].
         call: u64,
@@ -111,6 +112,8 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// W3C Trace Context, for servers with [additions](ClientConfig::additions).
     pub traceparent: Option<String>,
+    /// How many calls of services by services led to this one, for servers with [additions](ClientConfig::additions).
+    pub hops: u8,
 }
 
 /// Something to be done.
@@ -211,10 +214,11 @@ impl Calls {
         Some(call)
     }
 
-    fn cancel(&mut self, call: u64) {
-        if let Some(number) = self.numbers.get(&call) {
-            self.take(*number);
-        }
+    /// The number of the message of a call, which is over.
+    fn cancel(&mut self, call: u64) -> Option<u64> {
+        let number = *self.numbers.get(&call)?;
+        self.take(number)?;
+        Some(number)
     }
 
     fn take_due(&mut self, now: Instant) -> Option<u64> {
@@ -269,7 +273,7 @@ impl ClientSession {
                 if let State::LoggingIn { waiting, .. } = &mut self.state {
                     waiting.retain(|(other, ..)| *other != call);
                 }
-                self.calls.cancel(call);
+                self.cancel(call, now);
             }
             ClientInput::Answer { request, response } => self.answer(&request, &response, now),
             ClientInput::Renew => {
@@ -402,6 +406,7 @@ impl ClientSession {
                 if self.config.additions {
                     message.deadline_ms = u64::try_from(timeout.as_millis()).ok();
                     message.traceparent = options.traceparent.map(Into::into);
+                    message.hops = (options.hops > 0).then_some(options.hops);
                 }
                 self.send(message);
             }
@@ -410,6 +415,17 @@ impl ClientSession {
                     .push_back(ClientOutput::Replied { call, result: Err(CallError::Closed) });
             }
         }
+    }
+
+    fn cancel(&mut self, call: u64, now: Now) {
+        let Some(number) = self.calls.cancel(call) else { return };
+        if !self.config.additions || !self.is_open() {
+            return;
+        }
+        let mut message = self.message(Action::Cancel, Payload::empty(self.codec), now);
+        message.in_reply_to =
+            Some(MessageId::from_text(self.codec, &format!("{ID_PREFIX}{number}")));
+        self.send(message);
     }
 
     fn answer(&mut self, request: &str, response: &Payload, now: Now) {

@@ -222,3 +222,54 @@ async fn a_pool_has_as_many_connections_as_it_says() {
     })
     .await;
 }
+
+/// Whoever goes away takes its call along, also on the other server.
+#[tokio::test]
+async fn a_call_that_is_given_up_stops_at_the_far_end() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = json!({
+        "service": [{"name": "slow", "url": format!("http://{}/", silent.local_addr().unwrap())}],
+        "wsx_gateway": [{"name": "helpers.web-sockets-gateway", "services_allowed": ["slow"]}],
+    });
+    let b = Server::setup().objects(ACCEPTS).objects(&gateway.to_string()).start();
+    let hook = Endpoint::start(|_| (200, String::new())).await;
+    let a =
+        Server::setup().objects(&connects(&b.ws("/ws/b"), &hook, &json!({})).to_string()).start();
+    state(&a, "b", "connected").await;
+    let in_flight = async || connections(&b).await[0]["in_flight"].as_u64().unwrap();
+    let call = json!({"name": "b", "service": "slow"});
+    let waiting = tokio::time::timeout(Duration::from_secs(1), post(&a, "/call", &call));
+    let (given_up, ()) =
+        tokio::join!(waiting, eventually("it works", async || in_flight().await == 1));
+    assert!(given_up.is_err(), "{given_up:?}");
+    eventually("nobody works for nobody", async || in_flight().await == 0).await;
+    assert_eq!(status(&a, "b").await["sockets"][0]["in_flight"], 0);
+}
+
+/// Servers that call each other in a circle come to an end.
+#[tokio::test]
+async fn calls_in_a_circle_end() {
+    let circle = json!({
+        "security": [{"name": "app1", "type": "basic_auth", "username": "app1", "password": "secret1"}],
+        "wsx_gateway": [{"name": "circle", "services_allowed": ["a:*", "b:*", "zato.ping"]}],
+        "web_socket": [{"name": "circle", "address": "/ws/b", "service": "circle", "sec_def": "app1"}],
+    });
+    let b = Server::setup().objects(&circle.to_string()).start();
+    let hook = Endpoint::start(|_| (200, String::new())).await;
+    let a = Server::setup()
+        .objects(&circle.to_string())
+        .objects(&connects(&b.ws("/ws/b"), &hook, &json!({})).to_string())
+        .start();
+    let back =
+        json!({"name": "a", "address": a.ws("/ws/b"), "is_zato": true, "security_name": "app1"});
+    create(&b, "outgoing_wsx", back).await;
+    state(&a, "b", "connected").await;
+    state(&b, "a", "connected").await;
+    let name = |rounds: usize| "b:a:".repeat(rounds) + "zato.ping";
+    let near = on(&a, &["service", "invoke", &name(2)]).await;
+    assert_eq!(near.code, 0, "{near:?}");
+    let far = on(&a, &["service", "invoke", &name(20)]).await;
+    refused(&far, 1, &["500"]);
+    let log = a.log() + &b.log();
+    assert!(log.contains("services call each other too deep"), "{log}");
+}

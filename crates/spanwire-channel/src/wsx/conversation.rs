@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, abortable};
 use futures_util::stream::FuturesUnordered;
 use spanwire_protocol::{ClientMessage, Codec, DecodeError, Payload};
 use spanwire_session::{
@@ -40,7 +41,9 @@ pub(crate) struct WsxConversation {
     login: Option<(LoginId, BoxFuture<Option<Principal>>)>,
     /// Calls that the session wants made; made in the next progress, where there is somebody to wake.
     wanted: Vec<Call>,
-    calls: FuturesUnordered<BoxFuture<(CallId, CallResult)>>,
+    /// Calls that have not answered at once; `None` from one that was cancelled.
+    calls: FuturesUnordered<BoxFuture<(CallId, Option<CallResult>)>>,
+    running: HashMap<CallId, AbortHandle>,
     asks: HashMap<AskId, oneshot::Sender<Result<Payload, AskError>>>,
     asked: u64,
     deliveries: Deliveries,
@@ -64,6 +67,7 @@ impl WsxConversation {
             login: None,
             wanted: Vec::new(),
             calls: FuturesUnordered::new(),
+            running: HashMap::new(),
             asks: HashMap::new(),
             asked: 0,
             deliveries: Deliveries::default(),
@@ -110,6 +114,7 @@ impl WsxConversation {
                 }
                 Output::Renamed(client) => self.handle.set_client(client),
                 Output::Invoke(call) => self.wanted.push(call),
+                Output::Cancel(call) => self.cancel(call),
                 Output::Answered { ask, answer } => {
                     if let Some(asker) = self.asks.remove(&ask) {
                         // The asker may have given up.
@@ -149,10 +154,22 @@ impl WsxConversation {
             let mut running = self.peer.invoke(call);
             match running.as_mut().poll(cx) {
                 Poll::Ready(result) => self.give(Input::Completed { call: id, result }),
-                Poll::Pending => self.calls.push(Box::pin(async move { (id, running.await) })),
+                Poll::Pending => {
+                    let (running, handle) = abortable(running);
+                    self.running.insert(id, handle);
+                    self.calls.push(Box::pin(async move { (id, running.await.ok()) }));
+                }
             }
         }
         any
+    }
+
+    /// Drops a call that its client does not wait for any more.
+    fn cancel(&mut self, call: CallId) {
+        self.wanted.retain(|wanted| wanted.id != call);
+        if let Some(running) = self.running.remove(&call) {
+            running.abort();
+        }
     }
 
     fn poll_login(&mut self, cx: &mut Context<'_>) -> bool {
@@ -175,7 +192,11 @@ impl WsxConversation {
             let Poll::Ready(Some((call, result))) = self.calls.poll_next_unpin(cx) else {
                 return any;
             };
-            self.give(Input::Completed { call, result });
+            self.running.remove(&call);
+            // One that was cancelled has no result.
+            if let Some(result) = result {
+                self.give(Input::Completed { call, result });
+            }
             any = true;
         }
         cx.waker().wake_by_ref();

@@ -17,6 +17,8 @@ pub enum Action {
     CreateSession,
     /// Call the service mounted on the channel. Every unknown action means this.
     Invoke,
+    /// An addition of `spanwire.v1.*`: nobody waits for a call any more. It is not answered.
+    Cancel,
     /// The answer to a request of the server. A message without an action means this.
     ClientResponse,
 }
@@ -28,6 +30,7 @@ impl Action {
         match self {
             Self::CreateSession => "create-session",
             Self::Invoke => "invoke-service",
+            Self::Cancel => "cancel-invoke",
             Self::ClientResponse => "client-response",
         }
     }
@@ -55,12 +58,14 @@ pub struct ClientMessage<'a> {
     pub secret: Option<Cow<'a, str>>,
     /// For `create-session`: `key=value` entries, see [`attributes`](Self::attributes).
     pub attrs: Option<Cow<'a, str>>,
-    /// For `client-response`: the id of the server's request, as encoded.
+    /// For `client-response`: the id of the server's request, as encoded. For `cancel-invoke`: that of the call.
     pub in_reply_to: Option<MessageId>,
     /// An addition of `spanwire.v1.*`: how many milliseconds the client will wait.
     pub deadline_ms: Option<u64>,
     /// An addition of `spanwire.v1.*`: W3C Trace Context, passed on to services.
     pub traceparent: Option<Cow<'a, str>>,
+    /// An addition of `spanwire.v1.*`: how many calls of services by services led to this one, on other servers.
+    pub hops: Option<u8>,
     /// The input of the call, or the answer; `{}` when absent.
     pub data: Payload,
 }
@@ -82,6 +87,7 @@ impl<'a> ClientMessage<'a> {
             in_reply_to: None,
             deadline_ms: None,
             traceparent: None,
+            hops: None,
             data,
         }
     }
@@ -133,6 +139,7 @@ impl<'a> ClientMessage<'a> {
         let fields = parts.fields;
         let action = match fields.action.as_str() {
             "create-session" => Action::CreateSession,
+            "cancel-invoke" => Action::Cancel,
             "" | "client-response" => Action::ClientResponse,
             _ => Action::Invoke,
         };
@@ -149,6 +156,7 @@ impl<'a> ClientMessage<'a> {
             in_reply_to: parts.in_reply_to.map(span),
             deadline_ms: fields.deadline_ms.as_str().parse().ok(),
             traceparent: fields.traceparent.into_inner(),
+            hops: fields.hops.as_str().parse().ok(),
             data,
         })
     }
@@ -180,6 +188,9 @@ impl<'a> ClientMessage<'a> {
         }
         if let Some(deadline) = self.deadline_ms {
             meta.number("deadline_ms", deadline);
+        }
+        if let Some(hops) = self.hops {
+            meta.number("hops", hops.into());
         }
         meta.finish(&self.data)
     }

@@ -30,6 +30,7 @@ pub(super) struct Fields<'a> {
     pub(super) error_message: Text<'a>,
     pub(super) deadline_ms: Text<'a>,
     pub(super) traceparent: Text<'a>,
+    pub(super) hops: Text<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -48,6 +49,7 @@ impl<'a> Fields<'a> {
             "error_message" => &mut self.error_message,
             "deadline_ms" => &mut self.deadline_ms,
             "traceparent" => &mut self.traceparent,
+            "hops" => &mut self.hops,
             _ => return None,
         })
     }

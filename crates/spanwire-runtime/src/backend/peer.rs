@@ -142,6 +142,7 @@ impl WsxPeer for ClientPeer {
             cid: Some(call.cid),
             timeout,
             traceparent: call.traceparent.map(Into::into),
+            hops: call.hops,
         };
         let ports = self.host.ports.clone();
         Box::pin(async move { ports.invoke(invocation, origin).await.map_err(failure) })

@@ -94,7 +94,7 @@ impl Pair {
                     Output::Answered { answer, .. } => self.answers.push(answer),
                     Output::Ping(_) => self.server.handle_input(Input::Pong, self.now),
                     Output::Close(frame) => self.closed = Some(frame),
-                    Output::Opened(_) | Output::Renamed(_) => {}
+                    Output::Opened(_) | Output::Renamed(_) | Output::Cancel(_) => {}
                 }
             }
             if !progressed {
@@ -219,4 +219,50 @@ fn calls_made_before_the_login_wait_for_it_and_fail_with_it() {
             ClientOutput::Close(_)
         ]
     ));
+}
+
+#[test]
+fn a_cancelled_call_is_forgotten_and_a_server_with_additions_is_told() {
+    for additions in [false, true] {
+        let now = Now { instant: Instant::now(), timestamp: Timestamp::from_microseconds(0) };
+        let config = ClientConfig { additions, ..ClientConfig::default() };
+        let mut client = ClientSession::new(config, Codec::Json, now);
+        let token = json!({"meta": {"id": "x", "in_reply_to": "client.1", "status": 200, "msg_type": "zwsx.rspa"},
+            "data": {"token": "t"}});
+        let token = Bytes::from(token.to_string());
+        client.handle_input(
+            ClientInput::Message(ServerMessage::decode(Codec::Json, &token).unwrap()),
+            now,
+        );
+        let options = CallOptions {
+            timeout: Some(Duration::from_millis(250)),
+            traceparent: Some("trace".into()),
+            hops: 3,
+        };
+        let data = Payload::null(Codec::Json);
+        client.handle_input(ClientInput::Call { call: 7, data, options }, now);
+        client.handle_input(ClientInput::Cancel { call: 7 }, now);
+        client.handle_input(ClientInput::Cancel { call: 7 }, now);
+        let sent: Vec<Value> = std::iter::from_fn(|| client.poll_output())
+            .filter_map(|output| match output {
+                ClientOutput::Send(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
+                _ => None,
+            })
+            .collect();
+        let call = &sent[1]["meta"];
+        let told = (&call["deadline_ms"], &call["traceparent"], &call["hops"]);
+        if additions {
+            assert_eq!(told, (&json!(250), &json!("trace"), &json!(3)));
+            let cancel = &sent[2]["meta"];
+            assert_eq!(
+                (&cancel["action"], &cancel["in_reply_to"]),
+                (&json!("cancel-invoke"), &call["id"])
+            );
+            assert_eq!(sent.len(), 3, "{sent:?}");
+        } else {
+            assert_eq!(told, (&Value::Null, &Value::Null, &Value::Null));
+            assert_eq!(sent.len(), 2, "{sent:?}");
+        }
+        assert_eq!(client.poll_timeout(), None);
+    }
 }

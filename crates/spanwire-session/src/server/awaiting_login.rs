@@ -25,7 +25,7 @@ impl AwaitingLogin {
                     reply_to: id.clone(),
                     deadline: self.deadline,
                 }),
-                (Action::Invoke | Action::ClientResponse, _) => common.refuse(now),
+                (Action::Invoke | Action::Cancel | Action::ClientResponse, _) => common.refuse(now),
             },
             Input::Disconnect(frame) => common.close(frame),
             Input::Drain(_) => common.close(CloseFrame::SHUTTING_DOWN),

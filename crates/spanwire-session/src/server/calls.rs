@@ -53,6 +53,7 @@ impl Calls {
                 .deadline_ms
                 .and_then(|ms| now.instant.checked_add(std::time::Duration::from_millis(ms))),
             traceparent: message.traceparent.as_deref().map(str::to_owned),
+            hops: message.hops.unwrap_or(0),
         };
         let in_order = self.keep_order(call.id, common);
         // The limit may be higher than when these began to wait.
@@ -73,6 +74,33 @@ impl Calls {
         } else {
             self.run(call, reply_to, common);
         }
+    }
+
+    /// Forgets a call that its client does not wait for any more, whether it runs or waits. It is not answered; one
+    /// that is not there has been.
+    pub(super) fn cancel(&mut self, id: &MessageId, common: &mut Common) {
+        let is_it = |reply_to: &Option<MessageId>| reply_to.as_ref() == Some(id);
+        if let Some(at) = self.waiting.iter().rposition(|(_, reply_to)| is_it(reply_to)) {
+            if let Some((call, _)) = self.waiting.remove(at) {
+                self.bytes -= call.data.len();
+                self.give_place_up(call.id, common);
+            }
+            return;
+        }
+        let Some(at) = self.running.iter().rposition(|running| is_it(&running.reply_to)) else {
+            return;
+        };
+        let running = self.running.remove(at);
+        self.bytes -= running.bytes;
+        common.push(Output::Cancel(running.id));
+        self.give_place_up(running.id, common);
+        self.run_waiting(common);
+    }
+
+    /// Leaves the order without a reply; those behind it may have waited for that.
+    fn give_place_up(&mut self, call: CallId, common: &mut Common) {
+        self.order.retain(|(id, _)| *id != call);
+        self.send_ready(common);
     }
 
     /// Answers a call without making it.
@@ -162,6 +190,11 @@ impl Calls {
             }
             None => common.push(Output::Send(encoded)),
         }
+        self.send_ready(common);
+    }
+
+    /// Sends the replies whose turn has come.
+    fn send_ready(&mut self, common: &mut Common) {
         while let Some((_, Some(_))) = self.order.front() {
             if let Some((_, Some(ready))) = self.order.pop_front() {
                 self.held_bytes -= ready.len();

@@ -127,6 +127,10 @@ impl Established {
                 // One renewal at a time; a later one replaces it, and only the last is answered.
                 self.renewal = Some((common.start_login(message), id.clone()));
             }
+            Action::Cancel => match &message.in_reply_to {
+                Some(id) => self.calls.cancel(id, common),
+                None => bad_request(common, now),
+            },
             Action::Invoke if self.draining.is_some() => {
                 self.calls.refuse(message, Status::UNAVAILABLE, now, common);
             }

@@ -70,6 +70,8 @@ pub enum Output {
     Renamed(Client),
     /// Call the mounted service, then give [`Input::Completed`].
     Invoke(Call),
+    /// The client waits no more for a call: cancel it. [`Input::Completed`] for it is of no use any more.
+    Cancel(CallId),
     /// A request was answered, or will never be.
     Answered {
         /// As given with [`Input::Ask`].
@@ -159,6 +161,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// W3C Trace Context, if the client sent it.
     pub traceparent: Option<String>,
+    /// How many calls of services by services led to this one, on other servers; 0 if the client did not say.
+    pub hops: u8,
 }
 
 /// What a client is told when its call fails.

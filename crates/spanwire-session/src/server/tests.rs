@@ -98,6 +98,7 @@ fn describe(output: &Output) -> String {
         Output::Opened(client) => format!("opened {}", client.id),
         Output::Renamed(client) => format!("renamed {}", client.id),
         Output::Invoke(call) => format!("invoke {}", call.id.0),
+        Output::Cancel(call) => format!("cancel {}", call.0),
         Output::Answered { answer: Ok(data), .. } => {
             format!("answered {}", data.parse::<Value>().unwrap())
         }
@@ -451,6 +452,43 @@ fn replies_come_as_they_finish_or_in_order_when_asked() {
         let first = bench.give(Input::Completed { call: CallId(1), result: Err(failure) });
         assert_eq!([second, first], expected);
     }
+}
+
+#[test]
+fn a_call_that_is_cancelled_ends_and_is_not_answered() {
+    let cancel = |id: &str| {
+        let mut message = ClientMessage::new(Action::Cancel, "c", Payload::empty(Codec::Json));
+        message.in_reply_to = Some(MessageId::from_text(Codec::Json, id));
+        Input::Message(message.with_token(token()))
+    };
+    let done =
+        |call: u64| Input::Completed { call: CallId(call), result: Ok(Payload::null(Codec::Json)) };
+    for ordered in [false, true] {
+        let config = SessionConfig {
+            ordered_replies: ordered,
+            max_in_flight: 2,
+            ..SessionConfig::default()
+        };
+        let mut bench = Bench::new(config);
+        bench.give(Input::Message(login("s")));
+        bench.accept(1);
+        for id in ["a", "b", "waits", "waits too"] {
+            bench.give(Input::Message(call(id)));
+        }
+        assert_eq!(bench.give(cancel("waits")), [""; 0], "it never ran");
+        assert_eq!(bench.give(cancel("nobody")), [""; 0]);
+        // Its place is another's, and in order its reply holds nobody up.
+        assert_eq!(bench.give(cancel("a")), ["cancel 1", "invoke 4"]);
+        assert_eq!(bench.give(cancel("a")), [""; 0]);
+        assert_eq!(bench.give(done(1)), [""; 0], "too late");
+        assert_eq!(bench.give(done(2)), ["reply 200 b"]);
+        assert_eq!(bench.give(cancel("b")), [""; 0], "it was answered");
+        assert_eq!(bench.give(done(4)), ["reply 200 waits too"]);
+        assert_eq!(bench.session.in_flight(), 0);
+    }
+    let mut bench = Bench::in_phase(Phase::Established);
+    let nothing = ClientMessage::new(Action::Cancel, "c", Payload::empty(Codec::Json));
+    assert_eq!(bench.give(Input::Message(nothing.with_token(token()))), ["error 400"]);
 }
 
 #[test]

@@ -76,6 +76,13 @@ fn step(bench: &mut Bench, kind: u8, detail: u8) {
             let ask = AskId(bench.new_ask());
             bench.give(Input::Ask { ask, data: Payload::null(codec), timeout });
         }
+        5 if flag => {
+            let id = bench.new_message_id();
+            let mut cancel = ClientMessage::new(Action::Cancel, &id, Payload::empty(codec));
+            cancel.in_reply_to = Some(MessageId::from_text(codec, &bench.message(small)));
+            let token = bench.token.clone();
+            bench.give(Input::Message(cancel.with_token(token)));
+        }
         5 => {
             let id = bench.new_message_id();
             let mut answer = ClientMessage::new(Action::ClientResponse, &id, Payload::empty(codec));

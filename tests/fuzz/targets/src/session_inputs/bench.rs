@@ -104,6 +104,11 @@ impl Bench {
         }
     }
 
+    /// The id of one of the client's messages.
+    pub(super) fn message(&self, which: u8) -> String {
+        format!("message {}", self.messages.saturating_sub(which.into()))
+    }
+
     pub(super) fn new_ask(&mut self) -> u64 {
         self.asked += 1;
         self.unanswered.insert(self.asked);
@@ -184,6 +189,9 @@ impl Bench {
             Output::Invoke(call) => {
                 assert!(self.opened);
                 assert!(self.running.insert(call.id), "{:?} invoked twice", call.id);
+            }
+            Output::Cancel(call) => {
+                assert!(self.running.remove(&call), "{call:?} cancelled and not running");
             }
             Output::Answered { ask, .. } => {
                 assert!(self.unanswered.remove(&ask.0), "{ask:?} answered twice");
