@@ -45,6 +45,7 @@ mod outconns;
 mod pubsub;
 mod reconciler;
 pub mod resolver;
+mod rest_calls;
 mod security;
 pub mod settings;
 mod status;

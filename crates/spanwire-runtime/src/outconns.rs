@@ -20,19 +20,22 @@ use spanwire_outconn::{
     Address, CallError, CallOptions, ClientOptions, Link, LinkError, LinkOptions, PlainMessage,
     TlsOptions,
 };
-use spanwire_protocol::Payload;
+use spanwire_protocol::{Payload, Status};
 use spanwire_service::{
-    BoxFuture, OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingWsx, Ports, RemoteCall,
+    BoxFuture, OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingRest, OutgoingWsx,
+    Ports, RemoteCall,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::events::HookEvents;
 pub(crate) use self::keys::SubscriptionKeys;
+use crate::rest_calls::{RestConnections, RestPort};
 
 /// All outgoing WebSocket connections.
 pub(crate) struct Outconns {
     running: RwLock<HashMap<u64, Running>>,
+    rest: Arc<RestConnections>,
     keys: Arc<SubscriptionKeys>,
     /// Links that are being stopped.
     stopping: TaskTracker,
@@ -57,6 +60,7 @@ impl Outconns {
     pub(crate) fn new(keys: SubscriptionKeys) -> Self {
         Self {
             running: RwLock::default(),
+            rest: Arc::default(),
             keys: Arc::new(keys),
             stopping: TaskTracker::new(),
             begin: CancellationToken::new(),
@@ -72,11 +76,12 @@ impl Outconns {
     /// on then. Blocks while files are read.
     pub(crate) fn apply(
         &self,
-        target: &Snapshot,
+        target: &Arc<Snapshot>,
         ids: &BTreeSet<u64>,
         ports: &Ports,
     ) -> BTreeMap<u64, String> {
         let mut failed = BTreeMap::new();
+        self.rest.apply(target, ids);
         for id in ids {
             let object = target.by_id(*id).map(|(object, _)| Arc::clone(object));
             match object.as_deref() {
@@ -159,6 +164,11 @@ impl OutgoingConnections for Outconns {
         let found = running.values().find(|running| running.object.name == name)?;
         Some(Arc::new(LinkPort(found.link.clone())))
     }
+
+    fn rest(&self, name: &str) -> Option<Arc<dyn OutgoingRest>> {
+        let port = || RestPort { all: Arc::clone(&self.rest), name: name.to_owned() };
+        self.rest.has(name).then(|| Arc::new(port()) as Arc<dyn OutgoingRest>)
+    }
 }
 
 /// A link as services see it.
@@ -190,7 +200,10 @@ impl OutgoingWsx for LinkPort {
 fn failure(error: LinkError) -> OutgoingError {
     match error {
         LinkError::NotConnected { .. } => OutgoingError::NotConnected(error.to_string()),
-        LinkError::Call(CallError::TimedOut) => OutgoingError::TimedOut,
+        // Which of the two servers notices first is chance.
+        LinkError::Call(
+            CallError::TimedOut | CallError::Status { status: Status::TIMEOUT, .. },
+        ) => OutgoingError::TimedOut,
         LinkError::Call(CallError::Status { status, message }) => {
             OutgoingError::Refused { status, message }
         }

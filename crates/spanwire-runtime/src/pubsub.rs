@@ -43,6 +43,7 @@ pub use self::log::{LogTask, run as run_log_task};
 pub(crate) use self::routes::channels;
 use crate::connections::ConnectionTable;
 use crate::error::StartError;
+use crate::rest_calls::RestClients;
 use crate::settings::{Profile, Protocol, Settings};
 use crate::telemetry::Metrics;
 
@@ -57,7 +58,7 @@ pub(crate) struct PubSub {
     running: Arc<ArcSwap<Snapshot>>,
     /// Who notifies, by subscription.
     notifiers: Mutex<HashMap<SubscriptionId, CancellationToken>>,
-    clients: notify::Clients,
+    clients: RestClients,
     /// Subscriptions made through the API that a managed object has taken over, by its number. After a restart they are
     /// taken over again.
     adopted: Mutex<BTreeMap<u64, SubKey>>,
@@ -105,7 +106,7 @@ impl PubSub {
             default_expiry: (settings.effective_profile() == Profile::Compat).then_some(DAY),
             running: Arc::clone(&running),
             notifiers: Mutex::default(),
-            clients: notify::Clients::default(),
+            clients: RestClients::default(),
             adopted: Mutex::default(),
             is_applied: AtomicBool::new(false),
             stop: CancellationToken::new(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use spanwire_admin::ObjectStatus;
 use spanwire_channel::clock;
-use spanwire_config::{Kind, Object, Snapshot};
+use spanwire_config::{Object, Snapshot};
 use spanwire_protocol::admin::{Event, ObjectState, StateEvent};
 
 use crate::events::Events;
@@ -86,10 +86,5 @@ impl Statuses {
 
 /// The state of an object that did not fail.
 fn working(object: &Object) -> ObjectState {
-    match object.kind() {
-        _ if !object.is_active() => ObjectState::Inactive,
-        // Its notifications use it; services will.
-        Kind::OutgoingRest => ObjectState::Stored,
-        _ => ObjectState::Running,
-    }
+    if object.is_active() { ObjectState::Running } else { ObjectState::Inactive }
 }

@@ -52,6 +52,9 @@ pub use context::{ChannelType, ClientOrigin, Context, Origin};
 pub use error::ServiceError;
 pub use invoke::{Call, CallObserver, Ports, ServiceObserver};
 pub use messages::{GetMessages, Message, Publish, SubscriptionKey};
-pub use outgoing::{OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingWsx, RemoteCall};
+pub use outgoing::{
+    OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingRest, OutgoingWsx, RemoteCall,
+    RestAnswer, RestRequest,
+};
 pub use registry::{Registry, Source};
 pub use service::{BoxFuture, PayloadService, Service};

@@ -11,7 +11,20 @@
 //! });
 //! ```
 //!
-//! Elsewhere a service behind a connection has the name `connection:service`.
+//! Elsewhere a service behind a connection has the name `connection:service`. HTTP servers are called by the name of their
+//! connection, too:
+//!
+//! ```
+//! # use serde_json::{Value, json};
+//! # use spanwire_service::{Context, Registry};
+//! # let registry = Registry::new();
+//! registry.register_fn("crm.rename", |ctx: Context, name: String| async move {
+//!     let answer = ctx.out().rest("crm")?.param("id", &7).json(&json!({"name": name})).send().await?;
+//!     Ok(answer.json::<Value>()?)
+//! });
+//! ```
+
+mod rest;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +34,8 @@ use serde::de::DeserializeOwned;
 use spanwire_protocol::{Codec, Payload, Status};
 use thiserror::Error;
 
+pub use self::rest::{OutgoingRest, Rest, RestAnswer, RestRequest};
+
 use crate::context::Context;
 use crate::error::ServiceError;
 use crate::service::{BoxFuture, PayloadService};
@@ -29,6 +44,9 @@ use crate::service::{BoxFuture, PayloadService};
 pub trait OutgoingConnections: Send + Sync + 'static {
     /// The WebSocket connection of this name.
     fn wsx(&self, name: &str) -> Option<Arc<dyn OutgoingWsx>>;
+
+    /// The HTTP server of this name.
+    fn rest(&self, name: &str) -> Option<Arc<dyn OutgoingRest>>;
 }
 
 /// A WebSocket connection to another server.
@@ -73,7 +91,7 @@ pub enum OutgoingError {
     /// It is not connected: connecting, refused, or switched off. Nothing was sent.
     #[error("{0}")]
     NotConnected(String),
-    /// No reply in time. The call may have been carried out.
+    /// No reply in time, or the other server said that. The call may have been carried out.
     #[error("no reply in time")]
     TimedOut,
     /// The connection ended before there was a reply. The call may have been carried out.
@@ -118,6 +136,16 @@ impl<'a> Out<'a> {
         let found = self.0.ports.outgoing().and_then(|all| all.wsx(name));
         let connection = found.ok_or_else(|| OutgoingError::Unknown(name.to_owned()))?;
         Ok(Wsx { ctx: self.0, connection, timeout: None })
+    }
+
+    /// A request to the HTTP server of this name.
+    ///
+    /// # Errors
+    /// [`OutgoingError::Unknown`].
+    pub fn rest(&self, name: &str) -> Result<Rest<'a>, OutgoingError> {
+        let found = self.0.ports.outgoing().and_then(|all| all.rest(name));
+        let connection = found.ok_or_else(|| OutgoingError::Unknown(name.to_owned()))?;
+        Ok(Rest::new(self.0, connection))
     }
 }
 

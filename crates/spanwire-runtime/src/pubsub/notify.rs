@@ -2,46 +2,22 @@
 //! that went. An answer other than 2xx is no success; pauses between attempts are the broker's.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::RETRY_AFTER;
+use hyper::{Response, StatusCode};
 use spanwire_builtins::pubsub::envelope;
-use spanwire_config::{OutgoingRest, Snapshot};
 use spanwire_protocol::{Codec, Payload, Status};
 use spanwire_pubsub::settings::Delivery;
 use spanwire_pubsub::{Batch, Consumer, Failure, SubKey, SubscriptionId};
-use spanwire_service::http::HttpClient;
 use spanwire_service::{Call, Origin};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{PubSub, REVOKED_PAUSE, may_receive};
-use crate::wiring;
-
-/// HTTP clients by their file of certificate authorities: they hold the connections.
-#[derive(Default)]
-pub(super) struct Clients(Mutex<HashMap<Option<String>, HttpClient>>);
-
-impl Clients {
-    fn get(&self, ca_file: Option<&str>) -> Result<HttpClient, String> {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = ca_file.map(str::to_owned);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
-        }
-        let client = HttpClient::new(ca_file.map(Path::new)).map_err(|error| error.to_string())?;
-        clients.insert(key, client.clone());
-        Ok(client)
-    }
-
-    fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
+use crate::rest_calls::{Asked, Lost};
 
 /// How a delivery ended that did not succeed.
 struct Failed {
@@ -173,34 +149,18 @@ impl PubSub {
     async fn post(&self, name: &str, method: &str, body: &Payload) -> Result<(), Failed> {
         let running = self.running.load_full();
         let refused = |reason: String| Failed::new(Failure::Refused, reason);
-        let connection = connection(&running, name).map_err(refused)?;
-        let client = self.clients.get(connection.ca_file.as_deref()).map_err(refused)?;
-        let url = format!("{}{}", connection.host.reveal(), connection.url_path);
-        let mut request = Request::builder().method(method).uri(url);
-        if let Some(headers) = request.headers_mut() {
-            let content_type = connection.content_type.as_deref().unwrap_or("application/json");
-            if let Ok(value) = HeaderValue::from_str(content_type) {
-                headers.insert(CONTENT_TYPE, value);
-            }
-            let credentials = connection.security_name.as_deref();
-            let credentials = credentials.and_then(|it| wiring::credentials(running.objects(), it));
-            if let Some((name, value)) = credentials.as_ref().and_then(|it| it.header()) {
-                headers.insert(name, value);
-            }
-        }
         let json =
             body.clone().into_codec(Codec::Json).map_err(|error| refused(error.to_string()))?;
-        let request = request.body(json.bytes().clone());
-        let request = request.map_err(|error| refused(format!("connection `{name}`: {error}")))?;
-        let answer = tokio::time::timeout(connection.timeout, client.exchange(request)).await;
-        match answer {
-            Err(_) => {
+        let asked = Asked { method: Some(method), body: json.bytes().clone(), ..Asked::default() };
+        let prepared = self.clients.prepare(&running, name, asked).map_err(refused)?;
+        match prepared.send().await {
+            Err(Lost::Late) => {
                 Err(Failed::new(Failure::Network, format!("`{name}` did not answer in time")))
             }
-            Ok(Err(error)) => {
+            Err(Lost::Unsent(error) | Lost::Unknown(error)) => {
                 Err(Failed::new(Failure::Network, format!("`{name}` cannot be reached: {error}")))
             }
-            Ok(Ok(answer)) => judge(name, &answer),
+            Ok(answer) => judge(name, &answer),
         }
     }
 }
@@ -213,15 +173,6 @@ async fn leave_alone(consumer: &Consumer, delivery: &Delivery, pause: Duration) 
         && consumer.info().is_some_and(|info| info.settings.delivery == *delivery)
     {
         tokio::time::sleep_until(not_before.min(Instant::now() + LOOK_AGAIN)).await;
-    }
-}
-
-fn connection<'a>(running: &'a Snapshot, name: &str) -> Result<&'a OutgoingRest, String> {
-    let connection = running.objects().find::<OutgoingRest>(name);
-    let connection = connection.ok_or_else(|| format!("there is no outgoing_rest `{name}`"))?;
-    match connection.is_active {
-        true => Ok(connection),
-        false => Err(format!("outgoing_rest `{name}` is not active")),
     }
 }
 
