@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Idle(Idle),
     /// Starting with many managed objects, changing one among them, and what others notice of changes.
     Config(Config),
+    /// The client of outgoing connections, beside one that only counts.
+    Outconn(Outconn),
     /// Guaranteed publishing, beside other servers and the bare disk.
     Durable(pubsub::Durable),
     /// One publisher, many subscribers.
@@ -126,6 +128,17 @@ pub(crate) enum Command {
     /// The server to compare with; says its address on stdout and ends with its stdin.
     #[command(hide = true)]
     BareEcho(BareEcho),
+}
+
+/// How much a client calls.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Outconn {
+    /// How many calls.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    pub(crate) calls: u64,
+    /// How many are under way at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) pipeline: u32,
 }
 
 /// How much is configured and changed.

@@ -20,6 +20,7 @@ mod idle_topics;
 mod latency;
 mod load;
 mod machine;
+mod outconn;
 mod peer;
 mod report;
 mod resume;
@@ -88,6 +89,7 @@ async fn measure(common: &Common, command: &Command) -> Result<Vec<Row>> {
         Command::Connect(how) => connect::measure(common, how).await,
         Command::Idle(how) => idle::measure(common, how).await,
         Command::Config(how) => config::measure(common, how).await.map(|()| Vec::new()),
+        Command::Outconn(how) => outconn::measure(common, how).await.map(|()| Vec::new()),
         Command::BareEcho(_) => Ok(Vec::new()),
         messages => measure_messages(common, messages).await.map(|()| Vec::new()),
     }
