@@ -55,6 +55,11 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("spanwire_calls_total", "counter", "calls of services, by service and status"),
     ("spanwire_call_seconds", "histogram", "how long calls of services took, by service"),
     ("spanwire_outgoing_queue_bytes", "gauge", "bytes that wait to be sent to WebSocket clients"),
+    (
+        "spanwire_outconn_sockets",
+        "gauge",
+        "sockets of outgoing WebSocket connections, by state (connected, connecting, waiting, authentication-failed, down)",
+    ),
     ("spanwire_pubsub_published_total", "counter", "messages published"),
     ("spanwire_pubsub_delivered_total", "counter", "messages handed over, repeats included"),
     ("spanwire_pubsub_redelivered_total", "counter", "repeats among them"),

@@ -33,7 +33,7 @@ async fn wrong_usage_of_objects_exits_2_and_does_nothing() {
         ),
         (&["channel", "delete", "crm", "--type", "soap"], "soap"),
         (&["channel", "revert", "crm", "first"], "first"),
-        (&["channel", "list", "--state", "tired"], "running, inactive, failed, stored"),
+        (&["channel", "list", "--state", "tired"], "running, inactive, failed"),
         (&["outconn", "create", "wsx", "x"], "--address <URL>"),
         (&["security", "create", "x"], "--type <WORD>"),
         (

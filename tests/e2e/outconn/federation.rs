@@ -36,6 +36,15 @@ async fn f1_f2_f3_f4_a_connection_is_made_and_services_behind_it_are_called_like
     refused(&on(&pair.a, &["outconn", "ping", "none"]).await, 1, &["none"]);
     let log = pair.a.log() + &pair.b.log();
     assert!(!log.contains("secret1"), "{log}");
+    let metrics = admin(&pair.a, "GET", "/metrics", "").await.body;
+    for line in [
+        "spanwire_outconn_sockets{state=\"connected\"} 1",
+        "spanwire_outconn_sockets{state=\"waiting\"} 0",
+        // Counted together, whatever names callers make up.
+        "spanwire_calls_total{service=\"b:*\",status=\"200\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub(crate) fn more_verbs(noun: &'static Noun) -> Vec<Command> {
 
 /// Returns the verb `list`.
 pub(crate) fn list(noun: &'static Noun) -> Command {
-    let states = ["running", "inactive", "failed", "stored"];
+    let states = ["running", "inactive", "failed"];
     let command = Command::new("list")
         .about("The objects, by name")
         .arg(text("name", "PART", "Only those with this in their name"))

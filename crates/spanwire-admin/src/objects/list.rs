@@ -92,10 +92,7 @@ fn state(word: &str) -> Result<ObjectState, ApiError> {
         "running" => Ok(ObjectState::Running),
         "inactive" => Ok(ObjectState::Inactive),
         "failed" => Ok(ObjectState::Failed),
-        "stored" => Ok(ObjectState::Stored),
-        _ => Err(ApiError::bad_request(
-            "query key 'state': expected running, inactive, failed or stored",
-        )),
+        _ => Err(ApiError::bad_request("query key 'state': expected running, inactive or failed")),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn add(paths: &mut Paths) {
 
 fn collection(paths: &mut Paths, kind: Kind) {
     let path = format!("/api/v1/objects/{kind}");
-    let states = json!({"type": "string", "enum": ["running", "inactive", "failed", "stored"]});
+    let states = json!({"type": "string", "enum": ["running", "inactive", "failed"]});
     let list = Operation::new(&format!("list_{kind}"), "objects", &format!("Every {kind}."))
         .query("q", text(), "A part of the name; case does not matter.")
         .query("state", states, "How the server stands to the object.");

@@ -71,7 +71,7 @@ async fn odd_queries_are_refused_by_name() {
         ("limit=99999999999999999999999", "from 1 to 10000"),
         ("offset=-1", "from 0 to"),
         ("offset=1e3", "from 0 to"),
-        ("state=broken", "expected running, inactive, failed or stored"),
+        ("state=broken", "expected running, inactive or failed"),
         ("q=%ff", "not UTF-8"),
         ("meta=x", "unknown query key 'meta'"),
     ] {

@@ -24,6 +24,10 @@ pub enum LinkState {
 }
 
 impl LinkState {
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Connected, Self::Connecting, Self::Waiting, Self::AuthenticationFailed, Self::Down];
+
     /// The name in lists.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -51,8 +51,6 @@ pub enum ObjectState {
     Inactive,
     /// It could not be put to work; `error` says why, and it is tried again.
     Failed,
-    /// It is checked and stored; this release does not act on objects of the kind.
-    Stored,
 }
 
 impl ObjectState {
@@ -63,7 +61,6 @@ impl ObjectState {
             Self::Running => "running",
             Self::Inactive => "inactive",
             Self::Failed => "failed",
-            Self::Stored => "stored",
         }
     }
 }

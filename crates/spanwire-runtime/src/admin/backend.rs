@@ -64,6 +64,7 @@ impl Backend for AdminBackend {
         #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
         host.metrics.queue_bytes.set(host.connections.queue_bytes() as f64);
         host.pubsub.record(&host.metrics);
+        host.outconns.record(&host.metrics);
         host.metrics.render()
     }
 

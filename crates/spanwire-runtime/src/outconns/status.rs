@@ -10,6 +10,7 @@ use spanwire_protocol::{Codec, Payload};
 use tokio::time::Instant;
 
 use super::Outconns;
+use crate::telemetry::Metrics;
 
 impl Outconns {
     /// All of a configuration, by name.
@@ -31,6 +32,19 @@ impl Outconns {
         let mut infos: Vec<_> = infos.collect();
         infos.sort_by(|a, b| a.name.cmp(&b.name));
         infos
+    }
+
+    /// Has metrics know how many sockets stand how.
+    pub(crate) fn record(&self, metrics: &Metrics) {
+        let links: Vec<_> = self.read().values().map(|running| running.link.status()).collect();
+        for state in LinkState::ALL {
+            let sockets = links.iter().flat_map(|link| &link.sockets);
+            let count = u32::try_from(sockets.filter(|socket| socket.state == state).count());
+            let labels = [("state", state.as_str())];
+            metrics
+                .gauge("spanwire_outconn_sockets", &labels)
+                .set(f64::from(count.unwrap_or(u32::MAX)));
+        }
     }
 
     /// Asks the peer whether it is there. One that answers a call, however, is.
