@@ -33,7 +33,7 @@ async fn objects_are_filtered_by_what_is_shown() {
         ("hook_service_name=&name=/T/4", &["/T/4"]),
         ("state=failed", &["/T/0"]),
         ("state=running&limit=1", &["/T/1"]),
-        ("state=stored", &[]),
+        ("state=inactive", &[]),
     ] {
         let list = world.get(&format!("/objects/pubsub_topic?{query}")).await.expect(200);
         assert_eq!(names(&list), expected, "{query}");
