@@ -7,6 +7,7 @@ mod hooks;
 mod liar;
 mod plain;
 mod services;
+mod tls;
 mod topics;
 mod walkthrough;
 

@@ -24,6 +24,7 @@
 //! });
 //! ```
 
+mod adapter;
 mod rest;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use serde::de::DeserializeOwned;
 use spanwire_protocol::{Codec, Payload, Status};
 use thiserror::Error;
 
+pub use self::adapter::{Adapter, CloseEvent, Conn, ConnectEvent, MessageEvent, WsxAdapter};
 pub use self::rest::{OutgoingRest, Rest, RestAnswer, RestRequest};
 
 use crate::context::Context;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use spanwire_tests::endpoint::Endpoint;
-use spanwire_tests::http::{admin, connections};
+use spanwire_tests::http::{admin, connections, request};
 use spanwire_tests::{Server, eventually};
 
 use super::{ACCEPTS, Pair, connects, post, state, status};
@@ -175,13 +175,16 @@ async fn f14_f15_a_slow_call_ends_in_time_and_a_hundred_go_to_their_callers() {
         Server::setup().objects(&connects(&b.ws("/ws/b"), &hook, &json!({})).to_string()).start();
     state(&a, "b", "connected").await;
     let begun = Instant::now();
-    let late = post(&a, "/call", &json!({"name": "b", "service": "slow", "timeout": 1})).await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let call = json!({"name": "b", "service": "slow", "timeout": 1}).to_string();
+    let late = request(a.address(), "POST", "/call", &[("traceparent", trace)], &call).await;
     assert_eq!(late.status, 504, "{late:?}");
     assert!(begun.elapsed() >= Duration::from_secs(1) && begun.elapsed() < Duration::from_secs(5));
     // The deadline has travelled: the other server did not wait longer either.
     let asked = slow.received();
     let left: u64 = asked[0].header("x-spanwire-deadline-ms").parse().unwrap();
     assert!(left <= 1_000, "{left}");
+    assert_eq!(asked[0].header("traceparent"), trace);
     let calls = (0..100).map(|number| {
         let (a, input) = (&a, json!({"number": number}));
         async move { assert_eq!(post(a, "/echo", &input).await.json(), input) }

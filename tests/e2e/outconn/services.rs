@@ -4,13 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use spanwire_protocol::Payload;
 use spanwire_runtime::{App, Context, ServiceError};
 use spanwire_service::OutgoingError;
+use spanwire_service::outgoing::{Adapter, CloseEvent, ConnectEvent, MessageEvent, WsxAdapter};
 use spanwire_tests::endpoint::{Endpoint, Received, Reply};
-use spanwire_tests::http::{Answer, request};
-use spanwire_tests::{Server, until};
+use spanwire_tests::http::{Answer, admin, connections, request};
+use spanwire_tests::{PATIENCE, Server, until};
+use tokio::sync::mpsc;
 
 use super::ACCEPTS;
+use crate::cli::on;
 
 /// A channel for each service: `/s/NAME` calls `NAME`.
 fn channels(names: &[&str]) -> String {
@@ -163,5 +167,61 @@ async fn a_service_calls_an_http_server_and_only_what_is_harmless_is_tried_again
     ] {
         assert_eq!(ask(name, method).await, json!({ "error": error }), "{name} {method}");
     }
+    app.shutdown().await;
+}
+
+/// All events in one type, with a method for each.
+struct Recorder(mpsc::Sender<String>);
+
+impl WsxAdapter for Recorder {
+    async fn on_connected(&self, _: Context, event: ConnectEvent) -> Result<(), ServiceError> {
+        self.0.send(format!("connected {}", event.conn.name)).await.unwrap();
+        Ok(())
+    }
+
+    async fn on_message_received(
+        &self,
+        _: Context,
+        event: MessageEvent,
+    ) -> Result<Payload, ServiceError> {
+        let data: Value = event.data.parse()?;
+        assert!(event.id.is_some() && event.timestamp.is_some());
+        self.0.send(format!("message {data}")).await.unwrap();
+        Ok(Payload::from_serialize(event.data.codec(), &json!({ "seen": data }))?)
+    }
+
+    async fn on_closed(&self, _: Context, event: CloseEvent) -> Result<(), ServiceError> {
+        self.0.send(format!("closed {} {}", event.code, event.reason)).await.unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_adapter_has_a_method_for_each_event() {
+    let b = Server::setup().objects(ACCEPTS).start();
+    let objects = json!({
+        "security": [{"name": "b", "type": "basic_auth", "username": "app1", "password": "secret1"}],
+        "outgoing_wsx": [{
+            "name": "b", "address": b.ws("/ws/b"), "is_zato": true, "security_name": "b",
+            "on_connect_service_name": "adapter", "on_message_service_name": "adapter", "on_close_service_name": "adapter",
+        }],
+    });
+    let (sender, mut events) = mpsc::channel(100);
+    let app = App::builder()
+        .payload_service("adapter", Adapter(Recorder(sender)))
+        .objects(objects.to_string())
+        .start()
+        .await
+        .unwrap();
+    let mut next = async || tokio::time::timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, "connected b");
+    let id = connections(&b).await[0]["pub_client_id"].as_str().unwrap().to_owned();
+    let asked = json!({"request": {"a": 1}}).to_string();
+    let answer = admin(&b, "POST", &format!("/api/v1/connections/{id}/invoke"), &asked).await;
+    assert_eq!(answer.json()["response"], json!({"seen": {"a": 1}}), "{answer:?}");
+    assert_eq!(next().await, r#"message {"a":1}"#);
+    assert_eq!(on(&b, &["connection", "disconnect", &id, "--reason", "Enough"]).await.code, 0);
+    assert_eq!(next().await, "closed 4005 Enough");
+    assert_eq!(next().await, "connected b");
     app.shutdown().await;
 }
