@@ -144,9 +144,17 @@ pub trait Handler: Send + Sync + 'static {
         delivery: Delivery,
     ) -> BoxFuture<'_, Result<(), HandlerError>>;
 
-    /// Is told of messages that will not come.
+    /// Is told of messages that will not come. The receipt has the key of the subscription, which is a secret.
     fn missed(&self, receipt: Payload) {
-        tracing::warn!(receipt = ?receipt.parse::<serde_json::Value>().ok(), "messages will not come");
+        let part = |name: &str| {
+            receipt
+                .entry(name)
+                .and_then(|it| it.parse::<serde_json::Value>().ok())
+                .unwrap_or_default()
+        };
+        let (topic, cause) = (part("topic_name"), part("cause"));
+        let (from, to, count) = (part("from"), part("to"), part("count"));
+        tracing::warn!(%topic, %cause, %from, %to, %count, "messages will not come");
     }
 }
 

@@ -143,6 +143,8 @@ struct Shared {
     options: LinkOptions,
     events: Arc<dyn LinkEvents>,
     slots: Vec<Mutex<Slot>>,
+    /// The id of each socket, the same in all its connections: a subscription may be bound to it.
+    client_ids: Vec<String>,
     stop: CancellationToken,
 }
 
@@ -197,6 +199,9 @@ impl Link {
             options,
             events: Arc::new(events),
             slots: (0..pool_size).map(|_| Mutex::new(Slot::new())).collect(),
+            client_ids: (0..pool_size)
+                .map(|_| format!("wsx.out.{:016x}", rand::random::<u64>()))
+                .collect(),
             stop: CancellationToken::new(),
         });
         let tasks = TaskTracker::new();

@@ -134,7 +134,9 @@ impl Driver<'_> {
                 }
             }
             let has_room = self.has_room();
-            let reads = self.closing.is_some() || (has_room && conversation.has_room());
+            // Also while the queue is full: two ends that wait for each other to read would wait for ever. What is read
+            // adds nothing to the queue, since answers are taken in `progress`.
+            let reads = self.closing.is_some() || conversation.has_room();
             if !self.writer.is_idle() && self.stalled.is_none() {
                 self.stalled =
                     Some((Instant::now() + self.limits.write_timeout, self.writer.written));

@@ -142,6 +142,13 @@ fn fill(path: &str, params: &[(String, String)]) -> Result<String, String> {
             query.push_str(&format!("{}={value}", utf8_percent_encode(name, UNRESERVED)));
         }
     }
+    // Servers take `.` and `..` for places in the path, however they are encoded.
+    let segments = path.split('/').zip(filled.split('/'));
+    let is_dots =
+        |(before, after): (&str, &str)| before.contains('{') && matches!(after, "." | "..");
+    if segments.into_iter().any(is_dots) {
+        return Err("a parameter of the path cannot be `.` or `..`".to_owned());
+    }
     match filled.find('{') {
         Some(at) => {
             let missing: String = filled.get(at..).unwrap_or_default().chars().take(40).collect();
@@ -259,8 +266,9 @@ fn finished(name: &str, sent: Result<Response<Bytes>, Lost>) -> Result<RestAnswe
 }
 
 fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
-    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let seconds: u64 = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    // Nobody waits for longer than a call takes; a clock does not go that far, either.
+    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
 }
 
 /// How many requests may be made again: a tenth of all, so that a server that is in trouble does not get more of it.
@@ -287,6 +295,8 @@ impl Budget {
     }
 }
 
+/// In seconds.
+const MAX_RETRY_AFTER: u64 = 3_600;
 /// How often a request is made at most.
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -317,6 +327,12 @@ mod tests {
         );
         assert_eq!(filled("/a?b=1", &[("q", "2")]).unwrap(), "/a?b=1&q=2");
         assert!(filled("/a/{id}", &[("other", "1")]).unwrap_err().contains("{id}"));
+        for dots in [".", ".."] {
+            assert!(filled("/a/{id}/b", &[("id", dots)]).is_err(), "{dots}");
+            assert_eq!(filled("/a", &[("q", dots)]).unwrap(), format!("/a?q={dots}"));
+        }
+        assert!(filled("/a/{x}{y}", &[("x", "."), ("y", ".")]).is_err());
+        assert_eq!(filled("/a/{id}", &[("id", "...")]).unwrap(), "/a/...");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use spanwire_tests::endpoint::Received;
 use spanwire_tests::eventually;
+use spanwire_tests::http::connections;
 
 use super::Pair;
 use crate::cli::{on, parse};
@@ -142,4 +143,28 @@ async fn subscriptions_are_taken_up_where_they_were_left() {
     delete(&pair.a, "channel_rest", "echo").await;
     delete(&pair.a, "outgoing_wsx", "b").await;
     subscribed(&pair, &[]).await;
+}
+
+/// Whoever is locked out for a while has its queue afterwards: a refusal is no reason to forget whose it is.
+#[tokio::test]
+async fn a_subscription_outlives_a_time_without_permission() {
+    let pair = Pair::quiet(subscribes(&["/customer/new"])).await;
+    subscribed(&pair, &["/customer/new"]).await;
+    let disconnect = async || {
+        let id = connections(&pair.b).await[0]["pub_client_id"].as_str().unwrap().to_owned();
+        assert_eq!(on(&pair.b, &["connection", "disconnect", &id]).await.code, 0);
+        eventually("it is back", async || {
+            connections(&pair.b).await.first().is_some_and(|it| it["pub_client_id"] != id)
+        })
+        .await;
+    };
+    patch(&pair.b, "pubsub_endpoint", "b", json!({"topic_patterns": ["sub=/nothing"]})).await;
+    disconnect().await;
+    eventually("it is refused", async || pair.a.log().contains("cannot subscribe")).await;
+    publish(&pair, "/customer/new", "meanwhile").await;
+    patch(&pair.b, "pubsub_endpoint", "b", json!({"topic_patterns": ["sub=/customer/**"]})).await;
+    disconnect().await;
+    let told = pair.until_told("message", 1).await;
+    assert_eq!(told[0]["data"]["data"][0]["data"], "meanwhile");
+    subscribed(&pair, &["/customer/new"]).await;
 }

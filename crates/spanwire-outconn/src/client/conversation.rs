@@ -200,7 +200,8 @@ impl Conversation for WsxConversation {
     }
 
     fn has_room(&self) -> bool {
-        self.lanes.have_room()
+        // A handler may wait for a reply that is behind what waits for it.
+        self.lanes.have_room(!self.replies.is_empty())
     }
 }
 

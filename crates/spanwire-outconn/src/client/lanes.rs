@@ -40,8 +40,11 @@ impl Lanes {
         }
     }
 
-    pub(super) fn have_room(&self) -> bool {
-        self.bytes < WAITING_BYTES && self.requests.len() + self.deliveries.len() < WAITING
+    /// Whether more may be read. While replies are waited for it is four times as much, so that they are reached.
+    pub(super) fn have_room(&self, replies_wait: bool) -> bool {
+        let times = if replies_wait { 4 } else { 1 };
+        let waiting = self.requests.len() + self.deliveries.len();
+        self.bytes < times * WAITING_BYTES && waiting < times * WAITING
     }
 
     pub(super) fn ask(&mut self, request: Request) {

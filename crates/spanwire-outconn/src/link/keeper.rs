@@ -75,8 +75,7 @@ impl Keeper {
     async fn connect(&self) -> Result<Connection, ConnectError> {
         let options = &self.shared.options;
         let mut client = options.client.clone();
-        let random: u64 = rand::random();
-        client.client_id = format!("wsx.out.{random:016x}");
+        client.client_id = self.shared.client_ids.get(self.index).cloned().unwrap_or_default();
         client.client_name =
             format!("WSX outconn - {}:{} - {}", std::process::id(), self.index, options.name);
         let events = EventHandler(Arc::clone(&self.shared.events));

@@ -61,10 +61,9 @@ async fn end_others(shared: &Shared, client: &Client, wanted: &[String]) {
 async fn subscribe_one(shared: &Shared, client: &Client, topic: &str) -> Result<(), CallError> {
     if let Some(key) = shared.events.key_of(topic).await {
         match client.resume(&key).await {
-            // There is no such subscription any more.
-            Err(CallError::Status { status: Status::FORBIDDEN | Status::NOT_FOUND, .. }) => {
-                shared.events.keep_key(topic, None).await;
-            }
+            // There is no such subscription any more, or we may not have it now. Its key is kept until there is another
+            // subscription: what waits in its queue must not be out of reach because somebody was locked out for a minute.
+            Err(CallError::Status { status: Status::FORBIDDEN | Status::NOT_FOUND, .. }) => {}
             resumed => return resumed,
         }
     }
