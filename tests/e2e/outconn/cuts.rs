@@ -157,7 +157,8 @@ async fn nothing_is_lost_or_done_twice_while_the_link_is_cut_again_and_again() {
         seen
     };
     eventually("everything is delivered", async || seen().len() == sent.len()).await;
+    let seen = seen();
     let missing: Vec<_> =
-        sent.iter().filter(|data| !seen().contains_key(&data.to_string())).collect();
+        sent.iter().filter(|data| !seen.contains_key(&data.to_string())).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
