@@ -336,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn a_server_cannot_ask_for_a_pause_without_end() {
+        let asked = |value: &str| {
+            let answer = Response::builder().header(RETRY_AFTER, value).body(Bytes::new()).unwrap();
+            retry_after(&answer)
+        };
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked(&u64::MAX.to_string()), Some(Duration::from_secs(3_600)));
+        for odd in ["-1", "soon", "99999999999999999999999"] {
+            assert_eq!(asked(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
     fn a_budget_lets_a_tenth_of_all_requests_be_made_again() {
         let mut budget = Budget::default();
         let again = (0..1_000).filter(|_| {
