@@ -104,7 +104,7 @@ pub struct OutgoingWsx {
     pub ping_interval: Duration,
     /// After how many unanswered pings in a row the peer counts as gone.
     pub pings_missed_threshold: u32,
-    /// How long the peer may be silent.
+    /// Without an effect: a peer may be silent as long as it answers pings.
     #[serde(with = "time")]
     pub socket_read_timeout: Duration,
     /// How long sending may take.

@@ -143,7 +143,11 @@ const WSX_TIMES: &[FieldSpec] = &[
         "After how many unanswered pings in a row the peer counts as gone.",
     )
     .or(Fallback::Integer(1)),
-    FieldSpec::new("socket_read_timeout", TIME, "How long the peer may be silent, in seconds.")
+    FieldSpec::new(
+        "socket_read_timeout",
+        TIME,
+        "Without an effect: a peer may be silent as long as it answers pings.",
+    )
         .or(Fallback::Integer(60)),
     FieldSpec::new("socket_write_timeout", TIME, "How long sending may take, in seconds.")
         .or(Fallback::Integer(60)),
