@@ -1,5 +1,7 @@
 //! The client of outgoing connections, beside one that only writes and counts: calls of an echo service over one socket,
-//! what this process uses for each, and whether its memory grows.
+//! what this process uses for each, and whether its memory grows. Then the same calls over a link that is cut.
+
+mod cuts;
 
 use std::fs;
 use std::sync::Arc;
@@ -42,7 +44,8 @@ pub(crate) async fn measure(common: &Common, how: &Outconn) -> Result<()> {
     client.rss_mib = Some(own.grown_kib as f64 / 1024.0);
     // What the first tenth of the calls needed is there; the rest must not add to it.
     client.at_most("memory added, MiB", client.rss_mib, MOST_MIB);
-    let figures = [figure("writes frames and counts replies", &bare), client];
+    let cut = cuts::measure(&child.target, &data, how.pipeline).await?;
+    let figures = [figure("writes frames and counts replies", &bare), client, cut];
     table::show("outconn: what a client uses for a call", &figures, common, true)
 }
 

@@ -3,7 +3,7 @@
 mod changes;
 mod connections;
 mod objects;
-mod passwords;
+pub(crate) mod passwords;
 mod pubsub;
 mod refusals;
 mod terminal;

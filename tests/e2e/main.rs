@@ -27,5 +27,6 @@ mod pubsub;
 mod python;
 mod rest;
 mod sessions;
+mod sso;
 mod vectors;
 mod ws_vectors;

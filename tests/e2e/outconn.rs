@@ -6,6 +6,7 @@ mod federation;
 mod hooks;
 mod liar;
 mod plain;
+mod rest;
 mod services;
 mod tls;
 mod topics;

@@ -8,6 +8,7 @@ mod connection;
 mod enmasse;
 mod outconn;
 mod pubsub;
+mod sso;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ pub(crate) use self::outconn::Outconn;
 pub(crate) use self::pubsub::{
     Edit, Page, Publish, Queue, QueueMessage, Source, Take, Topic, TopicMessage,
 };
+pub(crate) use self::sso::{Audit, Lifetime, NewUser as NewSsoArgs, Sso};
 use crate::object;
 
 /// Objects, services, live connections and messages of a running spanwire server.
@@ -123,6 +125,9 @@ pub(crate) enum Noun {
     /// Settings of the server: list, explain, reload.
     #[command(subcommand)]
     Config(Config),
+    /// Users of single sign-on, their sessions, and the audit.
+    #[command(subcommand)]
+    Sso(Box<Sso>),
     /// The key that secrets are stored with: rotate.
     #[command(subcommand)]
     SecretKey(SecretKey),

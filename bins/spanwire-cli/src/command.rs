@@ -15,6 +15,7 @@ pub(crate) mod queue;
 mod report;
 pub(crate) mod server;
 pub(crate) mod service;
+pub(crate) mod sso;
 pub(crate) mod topic;
 
 use std::io::Read;

@@ -65,6 +65,7 @@ fn run(asked: &Asked) -> Result<(), Failure> {
             Noun::History(verb) => command::history::run(verb, &client, &output),
             Noun::Enmasse(verb) => command::enmasse::run(verb, &client, &output),
             Noun::Config(verb) => command::config::run(verb, &client, &output),
+            Noun::Sso(verb) => command::sso::run(verb, &client, &output),
             Noun::SecretKey(_) => command::server::rotate(&client, &output),
             Noun::Completions { .. } => Ok(()),
         },

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind, Outcome};
+use serde_json::Value;
+use spanwire_protocol::admin::sso::SsoCommand;
 use spanwire_protocol::admin::{
     ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, ObjectState, OutconnInfo, Pinged,
     Reloaded, ServerInfo, ServiceInfo, SettingInfo,
@@ -56,6 +58,12 @@ pub trait Backend: Send + Sync + 'static {
         timeout: Option<Duration>,
     ) -> BoxFuture<'_, Result<Invoked, Failure>>;
 
+    /// Does something about users, in the name of an operator.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not undo it: it is done to its end.
+    fn sso(&self, operator: String, command: SsoCommand) -> BoxFuture<'_, Result<Value, Failure>>;
+
     /// The configuration and its history. Reading a snapshot is cheap; history blocks, so use a blocking task.
     fn configuration(&self) -> &Arc<Configuration>;
 
@@ -86,7 +94,7 @@ pub trait Backend: Send + Sync + 'static {
     fn invoke_connection(
         &self,
         id: ConnectionId,
-        request: serde_json::Value,
+        request: Value,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Invoked, Failure>>;
 

@@ -41,6 +41,7 @@ mod router;
 mod server;
 mod services;
 mod settings;
+mod sso;
 mod show;
 mod transfer;
 

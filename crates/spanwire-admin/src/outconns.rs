@@ -42,5 +42,5 @@ pub(crate) async fn ping(
 }
 
 fn unknown(name: &str) -> ApiError {
-    ApiError::not_found(format!("there is no outgoing WebSocket connection `{}`", shown(name)))
+    ApiError::not_found(format!("there is no outgoing connection `{}`", shown(name)))
 }

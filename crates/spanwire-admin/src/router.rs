@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::problem::{ApiError, shown};
 use crate::{
     Backend, auth, connections, events, history, objects, openapi, outconns, pubsub, server,
-    services, settings, transfer,
+    services, settings, sso, transfer,
 };
 
 /// Returns the application: the API under `/api/v1`, `/metrics`, `/livez` and `/readyz`.
@@ -93,6 +93,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/v1/settings/reload", post(settings::reload)),
         ("/api/v1/settings/{key}", get(settings::show)),
         ("/api/v1/secret-key/rotate", post(settings::rotate_key)),
+        ("/api/v1/sso", post(sso::run)),
         ("/api/v1/events", get(events::stream)),
     ]
 }

@@ -20,6 +20,7 @@ pub mod gateway;
 mod helpers;
 mod outconns;
 pub mod pubsub;
+pub mod sso;
 
 use std::sync::Arc;
 

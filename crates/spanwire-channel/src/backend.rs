@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use hyper::{HeaderMap, Method};
 use spanwire_protocol::{CorrelationId, Payload};
-use spanwire_session::{Call, CallFailure};
+use spanwire_session::{Call, CallFailure, Login};
 
 use crate::rest::{Credentials, RestChannel};
 use crate::transport::Peer;
@@ -24,13 +25,28 @@ pub struct Principal {
     pub username: Arc<str>,
     /// Which state of the credentials that was: another number once they are others.
     pub credentials: u64,
+    /// The user, where the host knows users.
+    pub user: Option<Arc<PrincipalUser>>,
+}
+
+/// A user of the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalUser {
+    /// The id.
+    pub user_id: String,
+    /// The user name.
+    pub username: String,
+    /// Whether everything is allowed.
+    pub is_super_user: bool,
+    /// Stands for the session that let the user in.
+    pub session: String,
 }
 
 impl Principal {
     /// Nobody in particular, on a channel without credentials.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { security_name: "".into(), username: "".into(), credentials: 0 }
+        Self { security_name: "".into(), username: "".into(), credentials: 0, user: None }
     }
 }
 
@@ -48,7 +64,7 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<Result<Principal, Unauthenticated>>;
 
     /// Calls the service of a REST channel.
-    fn call(&self, call: RestCall) -> BoxFuture<Result<Payload, CallFailure>>;
+    fn call(&self, call: RestCall) -> BoxFuture<Result<RestReply, CallFailure>>;
 
     /// Whether a probe is well.
     ///
@@ -63,7 +79,7 @@ pub trait Backend: Send + Sync + 'static {
 /// One connected client, as its host sees it.
 pub trait WsxPeer: Send {
     /// Checks the credentials of a login or of a renewal.
-    fn login(&mut self, username: String, secret: String) -> BoxFuture<Option<Principal>>;
+    fn login(&mut self, login: Login) -> BoxFuture<Option<Principal>>;
 
     /// The client is logged in.
     fn opened(&mut self);
@@ -91,6 +107,23 @@ pub struct Traffic {
     pub bytes_out: u64,
 }
 
+/// What a REST call is answered with.
+#[derive(Clone, Debug)]
+pub struct RestReply {
+    /// The result of the service.
+    pub payload: Payload,
+    /// The status, if the service wants another than 200.
+    pub status: Option<u16>,
+    /// Headers beside those that every answer has.
+    pub headers: Vec<(String, String)>,
+}
+
+impl From<Payload> for RestReply {
+    fn from(payload: Payload) -> Self {
+        Self { payload, status: None, headers: Vec::new() }
+    }
+}
+
 /// One REST call, ready to be made.
 #[derive(Clone, Debug)]
 pub struct RestCall {
@@ -108,6 +141,10 @@ pub struct RestCall {
     pub traceparent: Option<String>,
     /// The header `Content-Type`, if the caller sent it and it is text.
     pub content_type: Option<String>,
+    /// The method.
+    pub method: Method,
+    /// The headers of the request. Credentials are among them.
+    pub headers: HeaderMap,
 }
 
 /// Why credentials were not accepted. Says nothing about which part of them was wrong.

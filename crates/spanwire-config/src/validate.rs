@@ -177,7 +177,7 @@ fn is_service(name: &str, all: &All<'_>) -> bool {
 fn check_fitness(checked: &Checked, all: &All<'_>, report: &mut Report) {
     let (key, message) = match &checked.object {
         Object::WebSocket(channel) => match all.security(channel.sec_def.as_ref()) {
-            Some(security) if security.username.is_none() => (
+            Some(security) if security.r#type == SecurityType::ApiKey && security.username.is_none() => (
                 "sec_def",
                 "names an apikey without a username, but WebSocket clients log in with a username: \
                  name a basic_auth definition",
@@ -191,6 +191,18 @@ fn check_fitness(checked: &Checked, all: &All<'_>, report: &mut Report) {
             ),
             _ => return,
         },
+        Object::ChannelRest(_) | Object::Service(_) | Object::OutgoingRest(_) => {
+            let references = checked.object.references();
+            let name = references.iter().find(|it| it.kind == Kind::Security).map(|it| it.name.to_owned());
+            match all.security(name.as_ref()) {
+                Some(security) if security.r#type == SecurityType::Sso => (
+                    "security_name",
+                    "names users of single sign-on, who are for WebSocket channels: REST callers of the API send \
+                     their token in the message",
+                ),
+                _ => return,
+            }
+        }
         Object::PubsubSubscription(subscription) => {
             let endpoint = all.endpoint(&subscription.endpoint_name).map(|it| it.endpoint_type);
             match (endpoint, subscription.delivery_method) {

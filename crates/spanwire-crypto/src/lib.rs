@@ -31,11 +31,16 @@
 //! The crate has no Cargo features.
 
 mod error;
+mod keyed;
 mod key_ring;
+pub mod password;
 mod private_file;
 pub mod random;
 mod secret;
+pub mod throttle;
+pub mod totp;
 
 pub use error::{DecryptError, KeyRingError, RandomError};
 pub use key_ring::KeyRing;
+pub use keyed::DigestKey;
 pub use secret::Secret;

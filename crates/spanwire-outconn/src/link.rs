@@ -28,7 +28,8 @@ use crate::socket::Closed;
 pub struct LinkOptions {
     /// What it is called.
     pub name: String,
-    /// Where, as whom, how patiently. Ids and names of clients are made for each socket.
+    /// Where, as whom, how patiently. Its `client_id` is what the ids of the sockets begin with, random if empty; each is the
+    /// same in all connections of its socket, because a subscription may be bound to it.
     pub client: ClientOptions,
     /// Whether the peer speaks the client protocol.
     pub is_zato: bool,
@@ -195,13 +196,15 @@ impl Link {
         begin: &CancellationToken,
     ) -> Self {
         let pool_size = options.pool_size.max(1);
+        let identity = match options.client.client_id.as_str() {
+            "" => format!("wsx.out.{:016x}", rand::random::<u64>()),
+            given => given.to_owned(),
+        };
         let shared = Arc::new(Shared {
+            client_ids: (0..pool_size).map(|index| format!("{identity}.{index}")).collect(),
             options,
             events: Arc::new(events),
             slots: (0..pool_size).map(|_| Mutex::new(Slot::new())).collect(),
-            client_ids: (0..pool_size)
-                .map(|_| format!("wsx.out.{:016x}", rand::random::<u64>()))
-                .collect(),
             stop: CancellationToken::new(),
         });
         let tasks = TaskTracker::new();

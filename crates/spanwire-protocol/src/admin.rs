@@ -12,6 +12,7 @@ mod problem;
 pub mod pubsub;
 mod server;
 mod settings;
+pub mod sso;
 
 pub use change::{
     Changed, FieldChange, HistoryVerified, ObjectAction, ObjectChange, ObjectVersion, Revision,

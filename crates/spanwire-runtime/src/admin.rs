@@ -6,6 +6,7 @@
 pub(crate) mod app;
 mod backend;
 mod pubsub;
+mod sso;
 
 use std::sync::Arc;
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use spanwire_channel::backend::{
-    Backend, BoxFuture, Principal, Probe, RestCall, Unauthenticated, WsxPeer,
+    Backend, BoxFuture, Principal, Probe, RestCall, RestReply, Unauthenticated, WsxPeer,
 };
-use spanwire_channel::rest::{Credentials, RestChannel};
+use spanwire_channel::rest::{Credentials, RestChannel, Security};
 use spanwire_channel::transport::{Observer, Peer};
 use spanwire_channel::wsx::ConnectionHandle;
-use spanwire_protocol::Payload;
+use spanwire_crypto::Secret;
 use spanwire_pubsub::Broker;
-use spanwire_service::{Call, ChannelType, Origin, Ports, ServiceError};
+use spanwire_service::{Call, ChannelType, HttpAnswer, HttpOrigin, Origin, Ports, ServiceError};
 use spanwire_session::CallFailure;
 use spanwire_store::{Health, KeyValue, Store};
 
@@ -26,6 +26,7 @@ use crate::outconns::Outconns;
 use crate::pubsub::PubSub;
 use crate::resolver::Resolver;
 use crate::security::{Definitions, Verdict};
+use crate::sso::SingleSignOn;
 use crate::status::Statuses;
 use crate::telemetry::Metrics;
 
@@ -40,6 +41,7 @@ pub(crate) struct Host {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) pubsub: Arc<PubSub>,
     pub(crate) outconns: Arc<Outconns>,
+    pub(crate) sso: Option<SingleSignOn>,
     pub(crate) events: Events,
     pub(crate) statuses: Statuses,
 }
@@ -136,7 +138,9 @@ impl Backend for ChannelBackend {
         })
     }
 
-    fn call(&self, call: RestCall) -> BoxFuture<Result<Payload, CallFailure>> {
+    fn call(&self, call: RestCall) -> BoxFuture<Result<RestReply, CallFailure>> {
+        let http = Arc::new(http_origin(&call));
+        let linked = self.0.sso.as_ref().and_then(|sso| sso.linked(&call));
         let origin = Arc::new(Origin {
             channel_name: Arc::clone(&call.channel.name),
             channel_type: ChannelType::Rest,
@@ -145,6 +149,8 @@ impl Backend for ChannelBackend {
             peer_address: call.peer.address.to_string().into(),
             content_type: call.content_type.map(Into::into),
             client: None,
+            http: Some(Arc::clone(&http)),
+            user: None,
         });
         let invocation = Call {
             service: Arc::clone(&call.channel.service),
@@ -154,8 +160,17 @@ impl Backend for ChannelBackend {
             traceparent: call.traceparent.map(Into::into),
             hops: 0,
         };
-        let ports = self.0.ports.clone();
-        Box::pin(async move { ports.invoke(invocation, origin).await.map_err(failure) })
+        let host = Arc::clone(&self.0);
+        Box::pin(async move {
+            let token = match linked {
+                Some(linked) => linked.token().await.map_err(failure)?,
+                None => None,
+            };
+            let payload = host.ports.invoke(invocation, origin).await.map_err(failure)?;
+            let HttpAnswer { status, mut headers } = http.answer(std::mem::take);
+            headers.extend(token.map(|token| ("x-zato-sso-ust".to_owned(), token.expose().to_owned())));
+            Ok(RestReply { payload, status, headers })
+        })
     }
 
     fn health(&self, probe: Probe) -> Result<(), String> {
@@ -168,6 +183,18 @@ impl Backend for ChannelBackend {
     fn refused(&self, reason: &'static str) {
         self.0.metrics.count("spanwire_refusals_total", &[("reason", reason)]);
     }
+}
+
+/// What services see of a request. A bearer token is the service's business only where the channel has none of its own.
+fn http_origin(call: &RestCall) -> HttpOrigin {
+    let header = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = header("authorization").and_then(|value| {
+        let (scheme, token) = value.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim().to_owned()))
+    });
+    let bearer = bearer.filter(|_| call.channel.security == Security::None);
+    let user_agent = header("user-agent").unwrap_or_default().to_owned();
+    HttpOrigin::new(call.method.as_str().to_owned(), user_agent, bearer)
 }
 
 /// Counts what listeners refuse.

@@ -48,6 +48,7 @@ pub mod resolver;
 mod rest_calls;
 mod security;
 pub mod settings;
+mod sso;
 mod status;
 pub mod telemetry;
 mod wiring;

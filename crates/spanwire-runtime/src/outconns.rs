@@ -25,6 +25,7 @@ use spanwire_service::{
     BoxFuture, OutgoingConnections, OutgoingError, OutgoingMessage, OutgoingRest, OutgoingWsx,
     Ports, RemoteCall,
 };
+use spanwire_store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -111,7 +112,8 @@ impl Outconns {
         if self.read().get(&id).is_some_and(is_same) {
             return Ok(());
         }
-        let options = options(wanted, credentials.as_ref())?;
+        let mut options = options(wanted, credentials.as_ref())?;
+        options.client.client_id = self.keys.identity(id).unwrap_or_default();
         let events = HookEvents::new(id, wanted, ports.clone(), Arc::clone(&self.keys));
         // One after the other: a subscription is one socket's at a time.
         let before = self.write().remove(&id);
@@ -147,6 +149,11 @@ impl Outconns {
         }
         self.stopping.close();
         self.stopping.wait().await;
+    }
+
+    /// Encrypts what is stored of subscriptions with the newest key. Blocks.
+    pub(crate) fn encrypt_again(&self) -> Result<usize, StoreError> {
+        self.keys.encrypt_again()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<u64, Running>> {

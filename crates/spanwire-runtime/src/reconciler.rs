@@ -150,6 +150,9 @@ impl Reconciler {
         let running = &mut *running;
         running.listeners.set_settings(&settings, &running.web_sockets)?;
         self.host.definitions.set_failed_logins(settings.limits.failed_logins);
+        if let Some(sso) = &self.host.sso {
+            sso.set_settings(&settings);
+        }
         self.settings.store(Arc::new(settings));
         let target = Arc::clone(&running.snapshot);
         let channels = [Kind::WebSocket, Kind::ChannelRest].into_iter();
@@ -277,6 +280,7 @@ impl Reconciler {
         };
         running.services.forget(&former, self.host.ports.registry());
         self.host.definitions.forget(changes);
+        self.forget_links(changes);
 
         running.failed.retain(|id| !ids.contains(id) && target.by_id(*id).is_some());
         running.failed.extend(failed.keys());
@@ -308,6 +312,18 @@ impl Reconciler {
             }
         }
         gone
+    }
+
+    /// Users whose credentials are gone, or have another name, are not linked to the next ones of that name.
+    fn forget_links(&self, changes: &[ChangedObject]) {
+        let Some(sso) = &self.host.sso else { return };
+        for change in changes.iter().filter(|change| change.kind == Kind::Security) {
+            let before = change.before.as_ref().map(|object| object.name());
+            let after = change.after.as_ref().map(|object| object.name());
+            if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
+                sso.forget_definition(&before);
+            }
+        }
     }
 
     /// Objects that are not changed themselves, but made of what has changed: what credentials are for.

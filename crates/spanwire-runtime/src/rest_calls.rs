@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use crate::wiring;
 
-/// HTTP clients by their file of certificate authorities: they hold the connections.
+/// HTTP clients by the name of their object: they hold the connections.
 #[derive(Default)]
-pub(crate) struct RestClients(Mutex<HashMap<Option<String>, HttpClient>>);
+pub(crate) struct RestClients(Mutex<HashMap<String, HttpClient>>);
 
 /// What is asked of an HTTP server.
 #[derive(Clone, Default)]
@@ -53,18 +53,20 @@ pub(crate) enum Lost {
 }
 
 impl RestClients {
-    fn get(&self, ca_file: Option<&str>) -> Result<HttpClient, String> {
+    fn get(&self, connection: &Connection) -> Result<HttpClient, String> {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = ca_file.map(str::to_owned);
-        if let Some(client) = clients.get(&key) {
+        if let Some(client) = clients.get(&connection.name) {
             return Ok(client.clone());
         }
-        let client = HttpClient::new(ca_file.map(Path::new)).map_err(|error| error.to_string())?;
-        clients.insert(key, client.clone());
+        let pool_size = usize::try_from(connection.pool_size).unwrap_or(usize::MAX);
+        let client =
+            HttpClient::with_pool_size(connection.ca_file.as_deref().map(Path::new), pool_size);
+        let client = client.map_err(|error| error.to_string())?;
+        clients.insert(connection.name.clone(), client.clone());
         Ok(client)
     }
 
-    /// Files are read again with the next request.
+    /// Files are read again, and connections made, with the next request.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -76,13 +78,25 @@ impl RestClients {
         name: &str,
         asked: Asked<'_>,
     ) -> Result<Prepared, String> {
+        let params = asked.params;
+        self.prepare_path(running, name, asked, |path| fill(path, params))
+    }
+
+    /// The same, with another way to make a path of the object's.
+    fn prepare_path(
+        &self,
+        running: &Snapshot,
+        name: &str,
+        asked: Asked<'_>,
+        path: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<Prepared, String> {
         let connection = running.objects().find::<Connection>(name);
         let connection = connection.ok_or_else(|| format!("there is no outgoing_rest `{name}`"))?;
         if !connection.is_active {
             return Err(format!("outgoing_rest `{name}` is not active"));
         }
-        let client = self.get(connection.ca_file.as_deref())?;
-        let path = fill(&connection.url_path, asked.params)?;
+        let client = self.get(connection)?;
+        let path = path(&connection.url_path)?;
         let url = format!("{}{path}", connection.host.reveal());
         let method = asked.method.unwrap_or(&connection.method);
         let mut request = Request::builder().method(method).uri(url);
@@ -193,6 +207,27 @@ impl RestConnections {
     fn budget<T>(&self, name: &str, work: impl FnOnce(&mut Budget) -> T) -> T {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         work(budgets.entry(name.to_owned()).or_default())
+    }
+
+    /// Asks the server whether it is there, with the method that the object has for that. Any answer says that it is.
+    /// `None` when there is no such object.
+    pub(crate) async fn ping(&self, name: &str) -> Option<Result<u16, String>> {
+        let running = self.running.load_full();
+        let connection = running.objects().find::<Connection>(name)?;
+        let asked = Asked { method: Some(&connection.ping_method), ..Asked::default() };
+        // Parameters of the path have no values here.
+        let prepared = self.clients.prepare_path(&running, name, asked, |path| {
+            Ok(path.split('{').next().unwrap_or_default().to_owned())
+        });
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(problem) => return Some(Err(problem)),
+        };
+        Some(match prepared.send().await {
+            Ok(answer) => Ok(answer.status().as_u16()),
+            Err(Lost::Unsent(why) | Lost::Unknown(why)) => Err(why),
+            Err(Lost::Late) => Err(format!("no answer within {:?}", connection.timeout)),
+        })
     }
 
     async fn request(&self, name: &str, asked: &RestRequest) -> Result<RestAnswer, OutgoingError> {

@@ -1,7 +1,5 @@
 //! Credentials of callers: comparing them in constant time, and slowing wrong ones down (DESIGN 10).
 
-mod throttle;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use spanwire_channel::backend::Principal;
+use spanwire_channel::clock;
 use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
 use spanwire_config::{ChangedObject, Kind, Object, Security, SecurityType};
 use spanwire_crypto::Secret;
+use spanwire_crypto::throttle::Throttle;
 
-use self::throttle::Throttle;
 
 /// What comes of a login.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,9 +36,15 @@ pub(crate) struct Definitions {
 struct Definition {
     principal: Principal,
     password: Secret,
-    /// Whether it is a user name with a password; otherwise an API key.
-    is_basic: bool,
+    /// Whether it is a user name with a password, an API key, or users of single sign-on.
+    kind: SecurityType,
     is_active: bool,
+}
+
+impl Definition {
+    fn is_basic(&self) -> bool {
+        self.kind == SecurityType::BasicAuth
+    }
 }
 
 /// What a change of definitions means for those who logged in with them.
@@ -124,11 +129,11 @@ impl Definitions {
             security_name: object.name.as_str().into(),
             username: object.username.as_deref().unwrap_or_default().into(),
             credentials: state.unwrap_or_else(|| self.states.fetch_add(1, Ordering::Relaxed) + 1),
+            user: None,
         };
         // An empty secret matches nothing.
         let password = Secret::new(password.unwrap_or_default());
-        let is_basic = object.r#type == SecurityType::BasicAuth;
-        Definition { principal, password, is_basic, is_active: object.is_active }
+        Definition { principal, password, kind: object.r#type, is_active: object.is_active }
     }
 
     /// Whether a connection could be made now as it was made then.
@@ -160,10 +165,10 @@ impl Definitions {
         from: IpAddr,
     ) -> Verdict {
         let key = match username {
-            Some(username) => self.throttle.key(ANY_DEFINITION, username, from),
-            None => self.throttle.key(definition, "", from),
+            Some(username) => self.throttle.guesser((ANY_DEFINITION, username), Some(from)),
+            None => self.throttle.guesser((definition, ""), Some(from)),
         };
-        if self.throttle.is_blocked(key) {
+        if self.throttle.is_blocked(key, clock::instant()) {
             return Verdict::Throttled(REFUSAL_DELAY);
         }
         let known = self.find(definition).filter(|known| known.is_active);
@@ -178,7 +183,7 @@ impl Definitions {
                 self.throttle.succeeded(key);
                 Verdict::Accepted(known.principal.clone())
             }
-            _ if self.throttle.failed(key) => Verdict::Refused(REFUSAL_DELAY),
+            _ if self.throttle.failed(key, clock::instant()) => Verdict::Refused(REFUSAL_DELAY),
             _ => Verdict::Refused(Duration::ZERO),
         }
     }
@@ -186,8 +191,8 @@ impl Definitions {
     /// Checks a user name and a password against every Basic Auth definition with that user name. If several match it is
     /// the one whose name comes first.
     pub(crate) fn check_any(&self, username: &str, password: &str, from: IpAddr) -> Verdict {
-        let key = self.throttle.key(ANY_DEFINITION, username, from);
-        if self.throttle.is_blocked(key) {
+        let key = self.throttle.guesser((ANY_DEFINITION, username), Some(from));
+        if self.throttle.is_blocked(key, clock::instant()) {
             return Verdict::Throttled(REFUSAL_DELAY);
         }
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +202,7 @@ impl Definitions {
         let user = format!("u{username}");
         let matches = |known: &Arc<Definition>| {
             let own = Secret::new(format!("u{}", known.principal.username));
-            own.matches(&user) & known.password.matches(password) & known.is_active & known.is_basic
+            own.matches(&user) & known.password.matches(password) & known.is_active & known.is_basic()
         };
         let matching: Vec<_> = known.into_iter().filter(matches).collect();
         let name = |known: &Arc<Definition>| Arc::clone(&known.principal.security_name);
@@ -207,9 +212,25 @@ impl Definitions {
                 self.throttle.succeeded(key);
                 Verdict::Accepted(known.principal.clone())
             }
-            None if self.throttle.failed(key) => Verdict::Refused(REFUSAL_DELAY),
+            None if self.throttle.failed(key, clock::instant()) => Verdict::Refused(REFUSAL_DELAY),
             None => Verdict::Refused(Duration::ZERO),
         }
+    }
+
+    /// What users of single sign-on are known as who log in with this definition; `None` if it is for others.
+    pub(crate) fn for_users(&self, name: &str) -> Option<Principal> {
+        let known = self.find(name).filter(|known| known.kind == SecurityType::Sso && known.is_active);
+        known.map(|known| known.principal.clone())
+    }
+
+    /// Whether credentials of this name are for users of single sign-on.
+    pub(crate) fn is_for_users(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|known| known.kind == SecurityType::Sso)
+    }
+
+    /// Whether there are credentials of this name with a user name and a password.
+    pub(crate) fn is_basic(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|known| known.is_basic())
     }
 
     fn find(&self, name: &str) -> Option<Arc<Definition>> {

@@ -53,6 +53,8 @@ pub struct Settings {
     pub pubsub: PubSubSettings,
     /// Limits.
     pub limits: Limits,
+    /// Single sign-on.
+    pub sso: spanwire_sso::Settings,
 }
 
 /// Which release existing clients expect.
@@ -161,6 +163,7 @@ impl Default for Settings {
             protocol: Protocol::default(),
             pubsub: PubSubSettings::default(),
             limits: Limits::default(),
+            sso: spanwire_sso::Settings::default(),
         }
     }
 }
@@ -224,6 +227,12 @@ impl Settings {
     pub fn effective_profile(&self) -> Profile {
         let loopback = self.listen.ip().is_loopback() && self.admin_listen.ip().is_loopback();
         self.profile.unwrap_or(if loopback { Profile::Dev } else { Profile::Production })
+    }
+
+    /// The settings of single sign-on, with what the profile says where they say nothing.
+    #[must_use]
+    pub(crate) fn sso_settings(&self) -> spanwire_sso::Settings {
+        self.sso.clone().resolve(self.effective_profile() == Profile::Compat)
     }
 
     pub(crate) fn limit_settings(&self) -> LimitSettings {

@@ -1,10 +1,11 @@
 //! What a service is told about its call, and what it can do from there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spanwire_crypto::Secret;
 use spanwire_protocol::{Codec, ConnectionId, CorrelationId, Payload};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,10 @@ pub struct Origin {
     pub content_type: Option<Arc<str>>,
     /// The WebSocket client, if the call came from one.
     pub client: Option<ClientOrigin>,
+    /// The HTTP request, if the call came through a REST channel.
+    pub http: Option<Arc<HttpOrigin>>,
+    /// The user of single sign-on who calls, if the channel knows users.
+    pub user: Option<Arc<UserOrigin>>,
 }
 
 /// The WebSocket client behind a call.
@@ -88,8 +93,57 @@ impl Origin {
             peer_address: "".into(),
             content_type: None,
             client: None,
+            http: None,
+            user: None,
         })
     }
+}
+
+/// The HTTP request behind a call, and what its answer has beside the body.
+#[derive(Debug, Default)]
+pub struct HttpOrigin {
+    /// The method, in capitals.
+    pub method: String,
+    /// The header `User-Agent`; empty when there is none.
+    pub user_agent: String,
+    /// The token of `Authorization: Bearer`, on channels without credentials of their own.
+    pub bearer: Option<Secret>,
+    answer: Mutex<HttpAnswer>,
+}
+
+/// What a service said of the HTTP answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The status; 200 if `None`.
+    pub status: Option<u16>,
+    /// Headers beside those that every answer has.
+    pub headers: Vec<(String, String)>,
+}
+
+impl HttpOrigin {
+    /// A request.
+    #[must_use]
+    pub fn new(method: String, user_agent: String, bearer: Option<Secret>) -> Self {
+        Self { method, user_agent, bearer, answer: Mutex::default() }
+    }
+
+    /// Changes what the answer has.
+    pub fn answer<T>(&self, change: impl FnOnce(&mut HttpAnswer) -> T) -> T {
+        change(&mut self.answer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A user of single sign-on, behind a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserOrigin {
+    /// The id, `zusr…`.
+    pub user_id: String,
+    /// The user name.
+    pub username: String,
+    /// Whether everything is allowed.
+    pub is_super_user: bool,
+    /// Stands for the session.
+    pub session: String,
 }
 
 /// One call, as its service sees it. Cloning is cheap.
@@ -166,6 +220,33 @@ impl Context {
     #[must_use]
     pub fn client_name(&self) -> Option<&str> {
         self.origin.client.as_ref().map(|client| &*client.client_name)
+    }
+
+    /// The user of single sign-on who calls, on channels that know users.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserOrigin> {
+        self.origin.user.as_deref()
+    }
+
+    /// Has the HTTP answer of a REST channel carry this status instead of 200, with what the service returns as its
+    /// body. Without an effect for services that were called in another way: there the result says it all.
+    pub fn set_http_status(&self, status: u16) {
+        if let Some(http) = self.own_http() {
+            http.answer(|answer| answer.status = Some(status));
+        }
+    }
+
+    /// Adds a header to the HTTP answer of a REST channel. Without an effect as above, and for what is no header.
+    pub fn add_http_header(&self, name: &str, value: &str) {
+        if let Some(http) = self.own_http() {
+            http.answer(|answer| answer.headers.push((name.to_owned(), value.to_owned())));
+        }
+    }
+
+    /// The HTTP request, unless another service is in between.
+    #[must_use]
+    pub fn own_http(&self) -> Option<&HttpOrigin> {
+        self.origin.http.as_deref().filter(|_| self.channel_type == ChannelType::Rest)
     }
 
     /// Address and port of the caller; empty when there is none.

@@ -48,7 +48,9 @@ pub mod registry;
 pub mod service;
 
 pub use connections::{ConnectionError, ConnectionFilter, Connections};
-pub use context::{ChannelType, ClientOrigin, Context, Origin};
+pub use context::{
+    ChannelType, ClientOrigin, Context, HttpAnswer, HttpOrigin, Origin, UserOrigin,
+};
 pub use error::ServiceError;
 pub use invoke::{Call, CallObserver, Ports, ServiceObserver};
 pub use messages::{GetMessages, Message, Publish, SubscriptionKey};

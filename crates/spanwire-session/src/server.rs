@@ -221,6 +221,7 @@ impl Common {
             id,
             username: owned(&message.username),
             secret: owned(&message.secret),
+            totp_code: owned(&message.totp_code),
         }));
         id
     }

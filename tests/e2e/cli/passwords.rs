@@ -15,7 +15,7 @@ const REST: &str = "channel_rest: [{name: ping, url_path: /ping, service: zato.p
                     security_name: app1, data_format: json}]\n";
 
 /// Runs a command with this on stdin, and looks at what other processes see of it meanwhile.
-async fn with_stdin(server: &Server, arguments: &[&str], input: &str) -> Finished {
+pub(crate) async fn with_stdin(server: &Server, arguments: &[&str], input: &str) -> Finished {
     let mut program = program(&server.data(), arguments);
     program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = program.spawn().unwrap();

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use spanwire_outconn::{
     CallError, CallOptions, Client, ClientOptions, ConnectError, Delivery, Handler, HandlerError,
@@ -219,4 +220,34 @@ async fn it_publishes_subscribes_refuses_and_resumes() {
     eventually("it is acknowledged", async || depth().await == 0).await;
     client.unsubscribe(&subscribed.sub_key).await.unwrap();
     assert!(client.resume(&subscribed.sub_key).await.is_err());
+}
+
+/// Both sides have more to say than their queues hold, at the same time: each goes on reading, or nothing moves any more.
+#[tokio::test]
+async fn two_peers_that_flood_each_other_both_get_their_answers() {
+    let server = start();
+    let (recorder, _deliveries) = Recorder::new(0);
+    let client = Client::connect(&options(&server, "/ws/crm"), recorder).await.unwrap();
+    let id = connections(&server).await[0]["pub_client_id"].as_str().unwrap().to_owned();
+    // 14 MiB at a time in each direction, and as much back; a queue is 8 MiB.
+    let large = "x".repeat(900 * 1024);
+    let calls = (0..48).map(|number| {
+        let (client, large) = (client.clone(), large.clone());
+        async move {
+            let input = json!({"number": number, "text": large});
+            assert_eq!(value(&client.ask("zato.helpers.echo", &input).await.unwrap()), input);
+        }
+    });
+    let path = format!("/api/v1/connections/{id}/invoke");
+    let questions = (0..48).map(|number| {
+        let body = json!({"request": {"number": number, "text": large}, "timeout": 60});
+        let (server, path) = (&server, &path);
+        async move {
+            let answer = admin(server, "POST", path, &body.to_string()).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.json()["response"]["asked"]["number"], number);
+        }
+    });
+    let calls = stream::iter(calls).buffer_unordered(16).collect::<Vec<()>>();
+    tokio::join!(calls, stream::iter(questions).buffer_unordered(16).collect::<Vec<()>>());
 }

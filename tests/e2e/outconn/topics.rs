@@ -168,3 +168,24 @@ async fn a_subscription_outlives_a_time_without_permission() {
     assert_eq!(told[0]["data"]["data"][0]["data"], "meanwhile");
     subscribed(&pair, &["/customer/new"]).await;
 }
+
+/// Bound to the client that made it, with a key that was rotated and its predecessors thrown away: it is had again.
+#[tokio::test]
+async fn a_bound_subscription_outlives_a_restart_and_the_key_it_was_stored_with() {
+    let mut pair = Pair::quiet(subscribes(&["/customer/new"])).await;
+    patch(&pair.b, "pubsub_endpoint", "b", json!({"bind_to_client": true})).await;
+    subscribed(&pair, &["/customer/new"]).await;
+    let before = connections(&pair.b).await[0]["ext_client_id"].clone();
+    assert_eq!(on(&pair.a, &["secret-key", "rotate"]).await.code, 0);
+    assert!(pair.a.stop().success());
+    let ring = pair.a.data().join("secret.key");
+    let keys = std::fs::read_to_string(&ring).unwrap();
+    // The header and the newest key.
+    let kept: Vec<_> = keys.lines().take(2).collect();
+    std::fs::write(&ring, format!("{}\n", kept.join("\n"))).unwrap();
+    publish(&pair, "/customer/new", "while a is away").await;
+    pair.a.start_again();
+    pair.until_told("message", 1).await;
+    subscribed(&pair, &["/customer/new"]).await;
+    assert_eq!(connections(&pair.b).await[0]["ext_client_id"], before);
+}

@@ -10,7 +10,7 @@ pub(crate) enum Outconn {
         /// Its name.
         name: Option<String>,
     },
-    /// Ask whether the peer of an outgoing WebSocket connection is there.
+    /// Ask whether the peer of an `outgoing_wsx` or `outgoing_rest` object is there.
     Ping {
         /// Its name.
         name: String,

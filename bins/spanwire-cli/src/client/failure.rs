@@ -21,6 +21,9 @@ pub(crate) enum Failure {
     /// Arguments or files are wrong.
     #[error("{0}")]
     Input(String),
+    /// What scripts know by a code of its own.
+    #[error("{text}")]
+    Known { code: u8, text: String },
     /// There is no server.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
@@ -55,6 +58,7 @@ impl Failure {
             Self::Refused { .. } => 1,
             Self::Input(_) => 2,
             Self::Unreachable(_) => 3,
+            Self::Known { code, .. } => *code,
         }
     }
 }

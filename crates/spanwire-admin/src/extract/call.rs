@@ -21,6 +21,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Who calls.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Who wants a change, and why.
     ///
     /// # Errors

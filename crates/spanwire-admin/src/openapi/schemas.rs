@@ -12,6 +12,9 @@ pub(super) fn all() -> Value {
     let mut all = Map::new();
     add::<body::Problem>(&mut all);
     add::<body::ServerInfo>(&mut all);
+    add::<body::sso::SsoCommand>(&mut all);
+    add::<body::sso::NewSsoUser>(&mut all);
+    add::<body::sso::SsoSearch>(&mut all);
     add::<body::ServiceInfo>(&mut all);
     add::<body::OutconnInfo>(&mut all);
     add::<body::Pinged>(&mut all);

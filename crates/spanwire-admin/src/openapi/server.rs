@@ -10,6 +10,7 @@ pub(super) fn add(paths: &mut Paths) {
     health(paths);
     services(paths);
     outconns(paths);
+    sso(paths);
     settings(paths);
     let server = Operation::new("server", "server", "What the server says about itself.").answers(
         200,
@@ -65,6 +66,14 @@ fn services(paths: &mut Paths) {
         .answers(200, "What it answered.", &component("Invoked"))
         .fails_otherwise();
     paths.add("post", "/api/v1/services/{name}/invoke", invoke);
+}
+
+fn sso(paths: &mut Paths) {
+    let run = Operation::new("sso", "sso", "Does something about users of single sign-on.")
+        .body(&[JSON], &component("SsoCommand"), true)
+        .answers(200, "What the command returns.", &json!({}))
+        .fails(&[400, 404, 409, 413, 415, 422, 500, 503]);
+    paths.add("post", "/api/v1/sso", run);
 }
 
 fn outconns(paths: &mut Paths) {

@@ -164,6 +164,14 @@ impl Backend for Fake {
         is_ready.then_some(()).ok_or_else(|| "the store refuses".to_owned())
     }
 
+    fn sso(
+        &self,
+        operator: String,
+        _: spanwire_protocol::admin::sso::SsoCommand,
+    ) -> BoxFuture<'_, Result<serde_json::Value, Failure>> {
+        Box::pin(std::future::ready(Ok(serde_json::json!({ "operator": operator }))))
+    }
+
     fn outconns(&self) -> Vec<OutconnInfo> {
         Vec::new()
     }

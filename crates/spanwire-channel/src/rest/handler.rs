@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use spanwire_protocol::{Codec, CorrelationId, Payload};
 use spanwire_session::CallFailure;
 
 use super::{DataFormat, ErrorBody, RestChannel, Security, cors, credentials, input};
-use crate::backend::{Backend, Principal, RestCall, Unauthenticated};
+use crate::backend::{Backend, Principal, RestCall, RestReply, Unauthenticated};
 use crate::server::Routes;
 use crate::transport::{Body, Peer, response};
 use crate::wsx::correlation_id;
@@ -62,7 +62,7 @@ async fn answer(
     let origin_headers = request.headers().clone();
     let cors = channel.cors.clone();
     let mut answer = match serve(&channel, params, backend, request, peer, cid).await {
-        Ok(payload) => success(channel.data_format, &payload),
+        Ok(reply) => success(channel.data_format, reply),
         Err(refusal) => *refusal,
     };
     cors.apply(&origin_headers, answer.headers_mut());
@@ -76,7 +76,7 @@ async fn serve(
     request: Request<Incoming>,
     peer: Peer,
     cid: CorrelationId,
-) -> Result<Payload, Box<Response<Body>>> {
+) -> Result<RestReply, Box<Response<Body>>> {
     let (parts, body) = request.into_parts();
     let principal = if channel.security == Security::None {
         Principal::anonymous()
@@ -96,14 +96,17 @@ async fn serve(
     let input = input::merge(channel, params, query, body)
         .map_err(|text| Box::new(error(channel.errors, &cid, StatusCode::BAD_REQUEST, &text)))?;
     let header = |name: &str| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
+    let (traceparent, content_type) = (header("traceparent"), header("content-type"));
     let call = RestCall {
         channel: Arc::clone(channel),
         principal,
         peer,
         cid,
         input,
-        traceparent: header("traceparent"),
-        content_type: header("content-type"),
+        traceparent,
+        content_type,
+        method: parts.method,
+        headers: parts.headers,
     };
     backend.call(call).await.map_err(|failure| Box::new(failed(channel.errors, &cid, &failure)))
 }
@@ -123,7 +126,20 @@ async fn read_body(
     }
 }
 
-fn success(format: DataFormat, payload: &Payload) -> Response<Body> {
+fn success(format: DataFormat, reply: RestReply) -> Response<Body> {
+    let mut answer = body_of(format, &reply.payload);
+    if let Some(status) = reply.status.and_then(|status| StatusCode::from_u16(status).ok()) {
+        *answer.status_mut() = status;
+    }
+    for (name, value) in reply.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    answer
+}
+
+fn body_of(format: DataFormat, payload: &Payload) -> Response<Body> {
     if payload.is_null() {
         return response::empty(StatusCode::OK);
     }

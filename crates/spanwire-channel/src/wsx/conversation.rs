@@ -104,8 +104,8 @@ impl WsxConversation {
                 Output::Ping(payload) => return Some(Action::Ping(payload)),
                 Output::Close(frame) => return Some(Action::Close(frame)),
                 Output::Login(login) => {
-                    let check = self.peer.login(login.username, login.secret);
-                    self.login = Some((login.id, check));
+                    let id = login.id;
+                    self.login = Some((id, self.peer.login(login)));
                 }
                 Output::Opened(client) => {
                     self.handle.set_client(client);

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::WsxChannel;
 use super::delivery::DeliveryStream;
 use super::mailbox::{Command, Mailbox, Rejected};
-use crate::backend::Principal;
+use crate::backend::{Principal, PrincipalUser};
 use crate::clock;
 use crate::transport::Peer;
 use crate::websocket::upgrade::RequestOrigin;
@@ -266,6 +266,12 @@ impl ConnectionHandle {
     /// Gives the credentials it logged in with another name.
     pub fn rename_principal(&self, security_name: Arc<str>) {
         self.details().principal.security_name = security_name;
+        self.0.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Has services know the user as it is now.
+    pub fn change_user(&self, user: Arc<PrincipalUser>) {
+        self.details().principal.user = Some(user);
         self.0.version.fetch_add(1, Ordering::Release);
     }
 

@@ -43,4 +43,6 @@ pub enum SecurityType {
     /// A key in a header.
     #[serde(rename = "apikey")]
     ApiKey,
+    /// The users of single sign-on.
+    Sso,
 }

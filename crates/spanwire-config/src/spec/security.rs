@@ -14,8 +14,8 @@ const FIELDS: &[FieldSpec] = &[
     name("The name by which channels and connections refer to the credentials."),
     FieldSpec::new(
         "type",
-        ValueType::Choice(&["basic_auth", "apikey"]),
-        "A username with a password, or a key in a header.",
+        ValueType::Choice(&["basic_auth", "apikey", "sso"]),
+        "A username with a password, a key in a header, or the users of single sign-on; these are for WebSocket channels.",
     )
     .aliases(&["type_", "sec_type"])
     .required(),

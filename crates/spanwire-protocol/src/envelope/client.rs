@@ -56,6 +56,8 @@ pub struct ClientMessage<'a> {
     pub username: Option<Cow<'a, str>>,
     /// For `create-session`.
     pub secret: Option<Cow<'a, str>>,
+    /// For `create-session`: the code of an authenticator app, on channels whose users have one.
+    pub totp_code: Option<Cow<'a, str>>,
     /// For `create-session`: `key=value` entries, see [`attributes`](Self::attributes).
     pub attrs: Option<Cow<'a, str>>,
     /// For `client-response`: the id of the server's request, as encoded. For `cancel-invoke`: that of the call.
@@ -83,6 +85,7 @@ impl<'a> ClientMessage<'a> {
             client_name: None,
             username: None,
             secret: None,
+            totp_code: None,
             attrs: None,
             in_reply_to: None,
             deadline_ms: None,
@@ -152,6 +155,7 @@ impl<'a> ClientMessage<'a> {
             client_name: fields.client_name.into_inner(),
             username: fields.username.into_inner(),
             secret: fields.secret.into_inner(),
+            totp_code: fields.totp_code.into_inner(),
             attrs: fields.attrs.into_inner(),
             in_reply_to: parts.in_reply_to.map(span),
             deadline_ms: fields.deadline_ms.as_str().parse().ok(),
@@ -171,6 +175,7 @@ impl<'a> ClientMessage<'a> {
             ("client_name", self.client_name.as_deref()),
             ("username", self.username.as_deref()),
             ("secret", self.secret.as_deref()),
+            ("totp_code", self.totp_code.as_deref()),
             ("attrs", self.attrs.as_deref()),
             ("traceparent", self.traceparent.as_deref()),
         ];

@@ -1,13 +1,17 @@
 //! The port of the admin API.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use spanwire_admin::{Applied, Backend, BoxFuture, Caller, Failure, ObjectStatus, PubSubBackend};
 use spanwire_channel::clock;
 use spanwire_channel::wsx::correlation_id;
 use spanwire_config::{Author, Configuration, Edit, EditError, Kind};
+use spanwire_crypto::Secret;
+use spanwire_protocol::admin::sso::SsoCommand;
 use spanwire_protocol::admin::{
     ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, OutconnInfo, Pinged, Reloaded,
     ServerInfo, ServiceInfo, SettingInfo,
@@ -24,14 +28,36 @@ use super::{Administration, broke_off, is_built_in};
 /// The server, administered.
 pub(super) struct AdminBackend(pub(super) Arc<Administration>);
 
+impl AdminBackend {
+    /// The super-user whose session this is a token of.
+    async fn super_user(&self, token: Secret) -> Option<Caller> {
+        let sso = self.0.host.sso.as_ref()?.sso.clone();
+        // Most of what comes here is no token at all.
+        if !token.expose().starts_with("gAAAA") {
+            return None;
+        }
+        let check = move || {
+            let call = spanwire_sso::Call::new(&sso.settings().apps.default, [Ipv4Addr::LOCALHOST.into()]);
+            sso.authenticate(&call, &token).ok()
+        };
+        let user = tokio::task::spawn_blocking(check).await.ok().flatten()?;
+        user.is_super_user.then_some(Caller { name: user.username })
+    }
+}
+
 impl Backend for AdminBackend {
     fn authenticate(&self, token: &str) -> BoxFuture<'_, Option<Caller>> {
-        let right = self.0.token.matches(token);
-        if !right {
-            self.0.host.metrics.count("spanwire_refusals_total", &[("reason", "admin-token")]);
+        if self.0.token.matches(token) {
+            return Box::pin(std::future::ready(Some(Caller { name: "admin".to_owned() })));
         }
-        let caller = right.then(|| Caller { name: "admin".to_owned() });
-        Box::pin(std::future::ready(caller))
+        let token = Secret::new(token.to_owned());
+        Box::pin(async move {
+            let caller = self.super_user(token).await;
+            if caller.is_none() {
+                self.0.host.metrics.count("spanwire_refusals_total", &[("reason", "admin-token")]);
+            }
+            caller
+        })
     }
 
     fn now(&self) -> Timestamp {
@@ -123,6 +149,17 @@ impl Backend for AdminBackend {
         })
     }
 
+    fn sso(&self, operator: String, command: SsoCommand) -> BoxFuture<'_, Result<Value, Failure>> {
+        Box::pin(async move {
+            let Some(sso) = &self.0.host.sso else {
+                return Err(fail(503, "single sign-on is off: see sso.enabled".to_owned()));
+            };
+            let sso = sso.sso.clone();
+            let running = tokio::task::spawn_blocking(move || super::sso::run(&sso, &operator, command)).await;
+            running.unwrap_or_else(|_| Err(fail(500, "the command ended unexpectedly: see the log".to_owned())))
+        })
+    }
+
     fn configuration(&self) -> &Arc<Configuration> {
         &self.0.configuration
     }
@@ -181,7 +218,7 @@ impl Backend for AdminBackend {
     fn invoke_connection(
         &self,
         id: ConnectionId,
-        request: serde_json::Value,
+        request: Value,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Invoked, Failure>> {
         Box::pin(async move {
@@ -235,7 +272,12 @@ impl Backend for AdminBackend {
         let rotate = move || {
             this.keys.rotate().map_err(|error| fail(503, error.to_string()))?;
             let again = this.configuration.encrypt_again();
-            let encrypted_again = again.map_err(|error| fail(503, error.to_string()))?;
+            let subscriptions = this.host.outconns.encrypt_again();
+            let subscriptions = subscriptions.map_err(|error| fail(503, error.to_string()))?;
+            let users = this.host.sso.as_ref().map(|sso| sso.sso.encrypt_again()).transpose();
+            let users = users.map_err(|error| fail(503, error.to_string()))?.unwrap_or_default();
+            let again = again.map_err(|error| fail(503, error.to_string()))?;
+            let encrypted_again = again + subscriptions + users;
             tracing::info!(encrypted_again, "key ring rotated");
             Ok(KeyRotated { encrypted_again, keys: this.keys.count() })
         };

@@ -31,6 +31,7 @@ use crate::pubsub::{self, PubSub};
 use crate::reconciler::{Listeners, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
 use crate::security::Definitions;
+use crate::sso::SingleSignOn;
 use crate::settings::{Loaded, Settings, SettingsControl, Sources};
 use crate::status::Statuses;
 use crate::telemetry::{Calls, Metrics};
@@ -227,6 +228,9 @@ impl Bound {
         reconciler.accept();
         host.outconns.begin();
         maintain(&host, &tasks.stop, &tasks.requests);
+        if let Some(sso) = &host.sso {
+            sso.run(&tasks.stop, &tasks.requests);
+        }
         let addresses = reconciler.addresses();
         let address_file = prepared.administration.as_ref().map(|it| it.addresses.clone());
         let address_file = address_file.unwrap_or_default();
@@ -288,6 +292,8 @@ impl Parts {
         let metrics = Metrics::new().map_err(StartError::data)?;
         let connections = Arc::new(ConnectionTable::new(&settings.name));
         let kept = store.clone().map(|store| store as Arc<dyn KeyValue>).zip(keys);
+        let definitions = Arc::new(Definitions::new(settings.limits.failed_logins));
+        let sso = SingleSignOn::open(&settings, kept.clone(), &registry, &definitions)?;
         let outconns = Arc::new(Outconns::new(SubscriptionKeys::open(kept)?));
         let ports = Ports::new(Arc::new(registry))
             .with_connections(Arc::clone(&connections) as Arc<dyn Connections>)
@@ -305,7 +311,8 @@ impl Parts {
             hooks: Hooks::new(ports.clone()),
             ports,
             connections,
-            definitions: Arc::new(Definitions::new(settings.limits.failed_logins)),
+            definitions,
+            sso,
             metrics,
             resolver: Resolver::start(dns),
             readiness: Arc::new(Readiness::new(store, pubsub.broker.clone())),

@@ -1,18 +1,22 @@
 //! One connected WebSocket client: its login, its calls, its comings and goings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use spanwire_channel::backend::{BoxFuture, Principal, Traffic, WsxPeer};
+use spanwire_channel::backend::{BoxFuture, Principal, PrincipalUser, Traffic, WsxPeer};
 use spanwire_channel::clock;
 use spanwire_channel::websocket::Ending;
 use spanwire_channel::wsx::{ConnectionHandle, WsxChannel};
 use spanwire_protocol::admin::{ConnectionEvent, Event};
 use spanwire_protocol::{CloseFrame, Payload};
-use spanwire_service::{ChannelType, ClientOrigin, Origin};
-use spanwire_session::{Call, CallFailure};
+use spanwire_service::{ChannelType, ClientOrigin, Origin, UserOrigin};
+use spanwire_session::{Call, CallFailure, Login};
 
 use super::{Host, failure};
 use crate::security::Verdict;
+
+/// How long users wait to be told that they are not let in.
+const REFUSAL_DELAY: Duration = Duration::from_millis(300);
 
 pub(super) struct ClientPeer {
     host: Arc<Host>,
@@ -60,8 +64,20 @@ impl Known {
                 client_name: client.name.as_str().into(),
                 peer_fqdn: names.peer,
             }),
+            http: None,
+            user: principal.user.map(|user| Arc::new(user_origin(&user))),
         });
         Self { version, channel, origin }
+    }
+}
+
+/// A user as services see it.
+fn user_origin(user: &PrincipalUser) -> UserOrigin {
+    UserOrigin {
+        user_id: user.user_id.clone(),
+        username: user.username.clone(),
+        is_super_user: user.is_super_user,
+        session: user.session.clone(),
     }
 }
 
@@ -71,6 +87,9 @@ impl ClientPeer {
         let Some(closed) = self.host.connections.ended(self.connection.id(), ending) else {
             return false;
         };
+        if let Some(sso) = &self.host.sso {
+            sso.closed(&self.connection);
+        }
         let was_logged_in = closed.was_logged_in;
         if was_logged_in {
             self.host.metrics.connections.decrement(1.0);
@@ -82,15 +101,46 @@ impl ClientPeer {
     }
 }
 
+impl ClientPeer {
+    /// Lets a user of single sign-on in.
+    fn log_user_in(&self, login: Login, definition: &str) -> BoxFuture<Option<Principal>> {
+        let (host, connection) = (Arc::clone(&self.host), self.connection.clone());
+        let as_whom = host.definitions.for_users(definition);
+        Box::pin(async move {
+            let principal = match (&host.sso, as_whom) {
+                (Some(sso), Some(as_whom)) => sso.log_in(&connection, login, as_whom).await,
+                _ => None,
+            };
+            let outcome = if principal.is_some() { "accepted" } else { "refused" };
+            let channel = connection.channel();
+            let labels = [("channel", &*channel.name), ("outcome", outcome)];
+            host.metrics.count("spanwire_logins_total", &labels);
+            if principal.is_none() {
+                // Clients that reconnect at once, without limit, exist.
+                tokio::time::sleep(REFUSAL_DELAY).await;
+            }
+            principal
+        })
+    }
+}
+
 impl WsxPeer for ClientPeer {
-    fn login(&mut self, username: String, secret: String) -> BoxFuture<Option<Principal>> {
+    fn login(&mut self, login: Login) -> BoxFuture<Option<Principal>> {
         let channel = self.connection.channel();
         let Some(definition) = &channel.security_name else {
             return Box::pin(std::future::ready(Some(Principal::anonymous())));
         };
+        if self.host.definitions.is_for_users(definition) {
+            return self.log_user_in(login, definition);
+        }
         let from = self.connection.peer().address.ip();
-        let verdict =
-            self.host.verdict(Some(&**definition), Some(&username), &secret, from, &channel.name);
+        let verdict = self.host.verdict(
+            Some(&**definition),
+            Some(&login.username),
+            &login.secret,
+            from,
+            &channel.name,
+        );
         Box::pin(async move {
             match verdict {
                 Verdict::Accepted(principal) => Some(principal),
@@ -115,6 +165,9 @@ impl WsxPeer for ClientPeer {
             && self.connection.principal().security_name != *name
         {
             self.connection.rename_principal(Arc::clone(name));
+        }
+        if let Some(sso) = &self.host.sso {
+            sso.opened(&self.connection);
         }
         self.host.metrics.connections.increment(1.0);
         self.host.resolver.want(&self.connection);

@@ -1,7 +1,8 @@
 //! The keys of subscriptions at peers. Whoever has one takes up a subscription where the last connection left it, and
 //! what was published meanwhile is not lost; also across restarts of this server.
 //!
-//! They are secrets: on disk they are encrypted, one record for each connection.
+//! They are secrets: on disk they are encrypted, one record for each connection. With them is the name under which this
+//! server's connections are known to peers, because a subscription may be bound to it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ type Topics = BTreeMap<String, String>;
 pub(crate) struct SubscriptionKeys {
     /// By the number of the connection, then by topic.
     known: Mutex<HashMap<u64, Topics>>,
+    /// `None` without a store: it is another one in each process.
+    identity: Option<String>,
     store: Option<(Arc<dyn KeyValue>, Arc<KeyRing>)>,
 }
 
@@ -38,7 +41,24 @@ impl SubscriptionKeys {
                 }
             }
         }
-        Ok(Self { known: Mutex::new(known), store })
+        let identity = store.as_ref().map(|(store, _)| identity(store.as_ref())).transpose()?;
+        Ok(Self { known: Mutex::new(known), identity, store })
+    }
+
+    /// What the ids of a connection's sockets begin with at its peer; the same after a restart.
+    pub(super) fn identity(&self, id: u64) -> Option<String> {
+        self.identity.as_ref().map(|identity| format!("wsx.out.{identity}.{id}"))
+    }
+
+    /// Encrypts what is stored with the newest key, and tells how many records that were. Blocks.
+    pub(crate) fn encrypt_again(&self) -> Result<usize, StoreError> {
+        let Some((store, keys)) = &self.store else { return Ok(0) };
+        // Under the lock: what is kept meanwhile is written after.
+        let known = self.lock();
+        for (id, topics) in known.iter() {
+            write(store.as_ref(), keys, *id, topics)?;
+        }
+        Ok(known.len())
     }
 
     pub(super) fn get(&self, id: u64, topic: &str) -> Option<String> {
@@ -83,6 +103,17 @@ impl SubscriptionKeys {
     }
 }
 
+/// Nobody guesses it: it is what a bound subscription asks for beside its key.
+fn identity(store: &dyn KeyValue) -> Result<String, StartError> {
+    let kept = store.get(IDENTITY, b"client_id").map_err(StartError::data)?;
+    if let Some(identity) = kept.and_then(|it| String::from_utf8(it).ok()) {
+        return Ok(identity);
+    }
+    let identity = spanwire_crypto::random::hex_token(16).map_err(StartError::data)?;
+    store.put(IDENTITY, b"client_id", identity.expose().as_bytes()).map_err(StartError::data)?;
+    Ok(identity.expose().to_owned())
+}
+
 fn write(store: &dyn KeyValue, keys: &KeyRing, id: u64, topics: &Topics) -> Result<(), StoreError> {
     if topics.is_empty() {
         return store.delete(TREE, &id.to_be_bytes());
@@ -97,3 +128,4 @@ fn decrypt(keys: &KeyRing, value: &[u8]) -> Option<Topics> {
 }
 
 const TREE: &str = "outconn_subscriptions";
+const IDENTITY: &str = "outconn_identity";

@@ -47,9 +47,12 @@ impl Outconns {
         }
     }
 
-    /// Asks the peer whether it is there. One that answers a call, however, is.
+    /// Asks the peer of an `outgoing_wsx` or `outgoing_rest` object whether it is there. Whatever it answers, it is.
     pub(crate) async fn ping(&self, snapshot: &Snapshot, name: &str) -> Option<Pinged> {
-        let id = snapshot.meta(Kind::OutgoingWsx, name)?.id;
+        let Some(meta) = snapshot.meta(Kind::OutgoingWsx, name) else {
+            return self.ping_rest(name).await;
+        };
+        let id = meta.id;
         let Some(link) = self.read().get(&id).map(|running| running.link.clone()) else {
             return Some(Pinged { is_success: false, info: "inactive".to_owned() });
         };
@@ -57,6 +60,18 @@ impl Outconns {
         let failure = failure(&link).await;
         let took = format!("the peer answered after {:.1?}", begun.elapsed());
         Some(Pinged { is_success: failure.is_none(), info: failure.unwrap_or(took) })
+    }
+
+    async fn ping_rest(&self, name: &str) -> Option<Pinged> {
+        let begun = Instant::now();
+        Some(match self.rest.ping(name).await? {
+            Ok(status) => {
+                let info =
+                    format!("the server answered {status} after {:.1?}", begun.elapsed());
+                Pinged { is_success: true, info }
+            }
+            Err(info) => Pinged { is_success: false, info },
+        })
     }
 }
 

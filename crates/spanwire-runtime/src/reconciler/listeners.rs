@@ -483,7 +483,9 @@ impl Listeners {
 
 /// REST channels that are no managed objects.
 fn built_in(settings: &Settings) -> Result<Vec<Arc<RestChannel>>, StartError> {
-    crate::pubsub::channels(settings).map_err(StartError::data)
+    let mut channels = crate::pubsub::channels(settings).map_err(StartError::data)?;
+    channels.extend(crate::sso::channels(settings).map_err(StartError::data)?);
+    Ok(channels)
 }
 
 fn listener_settings(

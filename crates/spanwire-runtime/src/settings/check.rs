@@ -32,6 +32,7 @@ pub fn unsafe_defaults(settings: &Settings, objects: &ObjectSet) -> Vec<String> 
     if settings.trusted_proxies.iter().any(|network| network.ends_with("/0")) {
         found.push("trusted_proxies trusts everybody: name the proxies".to_owned());
     }
+    found.extend(settings.sso_settings().unsafe_values());
     for channel in objects.all::<WebSocketChannel>().filter(|channel| channel.is_active) {
         let name = &channel.name;
         let open = match &channel.address {

@@ -138,6 +138,7 @@ pub(crate) fn known_keys() -> BTreeMap<String, Value> {
         admin_tls_certificate: Some("".into()),
         admin_tls_key: Some("".into()),
         pubsub: PubSubSettings { audit: Some("".into()), ..PubSubSettings::default() },
+        sso: spanwire_sso::Settings::default().filled(),
         ..Settings::default()
     };
     flat(&filled)
@@ -145,19 +146,24 @@ pub(crate) fn known_keys() -> BTreeMap<String, Value> {
 
 /// Every key that has a value, sections as `limits.headers`.
 pub(super) fn flat(settings: &Settings) -> BTreeMap<String, Value> {
-    let mut known = BTreeMap::new();
-    for (key, value) in Table::try_from(settings).unwrap_or_default() {
-        match value {
-            Value::Table(section) => {
-                known.extend(
-                    section.into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)),
-                );
+    fn collect(table: Table, prefix: &str, known: &mut BTreeMap<String, Value>) {
+        for (key, value) in table {
+            let full = format!("{prefix}{key}");
+            match value {
+                Value::Table(section) if !TABLES.contains(&full.as_str()) => {
+                    collect(section, &format!("{full}."), known);
+                }
+                value => drop(known.insert(full, value)),
             }
-            value => drop(known.insert(key, value)),
         }
     }
+    let mut known = BTreeMap::new();
+    collect(Table::try_from(settings).unwrap_or_default(), "", &mut known);
     known
 }
+
+/// Settings that are tables of the administrator's own keys.
+const TABLES: [&str; 1] = ["sso.user_address_list"];
 
 fn unknown_keys(
     table: &Table,
@@ -203,22 +209,30 @@ fn overlay(
         Some(Value::Boolean(_)) => {
             Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?)
         }
+        Some(Value::Table(_)) => {
+            return Err(wrong("nothing: this is a table, which belongs into the file"));
+        }
         Some(Value::Array(_)) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
         }
         _ => Value::String(text.to_owned()),
     };
-    match full.split_once('.') {
-        None => drop(table.insert(full.clone(), value)),
+    put(table, full, value);
+    Ok(full.clone())
+}
+
+/// Puts a value into the section that its key names.
+fn put(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => drop(table.insert(key.to_owned(), value)),
         Some((section, inner)) => {
             let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(section) = section {
-                section.insert(inner.to_owned(), value);
+                put(section, inner, value);
             }
         }
     }
-    Ok(full.clone())
 }
 
 /// `limits.headers` is `SPANWIRE_LIMITS_HEADERS`.
@@ -260,6 +274,7 @@ fn check_values(settings: &Settings) -> Result<(), Vec<String>> {
             problems.push(format!("{key}: {value} is too small; at least {least} is needed"));
         }
     }
+    problems.extend(settings.sso.problems());
     if settings.name.is_empty() || settings.name.len() > 200 {
         problems.push("name: expected 1 to 200 characters".to_owned());
     }

@@ -1,6 +1,7 @@
 //! Every setting with its default and its meaning; `docs/reference/settings.md` is made of this.
 
-use super::load::known_keys;
+use super::Settings;
+use super::load::{flat, known_keys};
 
 /// One setting: its key, its default as in `spanwire.toml` (empty for none), and its meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,9 @@ pub struct Setting {
 }
 
 /// Keys that take a restart: they name the server, decide which defaults hold, or belong to what is set up once.
-const AFTER_RESTART: [&str; 7] = [
+const AFTER_RESTART: [&str; 9] = [
+    "sso.enabled",
+    "sso.hash.parallel",
     "name",
     "profile",
     "log_format",
@@ -31,18 +34,19 @@ const AFTER_RESTART: [&str; 7] = [
 /// All settings, by key.
 #[must_use]
 pub fn reference() -> Vec<Setting> {
-    let keys = known_keys().into_iter().map(|(key, value)| {
-        let meaning =
-            MEANINGS.iter().find(|(known, _)| *known == key).map_or("", |(_, meaning)| meaning);
-        let optional = matches!(key.as_str(), "profile" | "pubsub.audit")
-            || key.ends_with("_certificate")
-            || key.ends_with("_key");
-        let default = if optional { String::new() } else { value.to_string() };
+    let defaults = flat(&Settings::default());
+    let keys = known_keys().into_keys().map(|key| {
+        let meaning = meanings().find(|(known, _)| *known == key).map_or("", |(_, meaning)| meaning);
+        let default = defaults.get(&key).map(ToString::to_string).unwrap_or_default();
         let variable = super::load::variable(&key);
         let reloadable = !AFTER_RESTART.contains(&key.as_str());
         Setting { key, variable, default, meaning, reloadable }
     });
     keys.collect()
+}
+
+fn meanings() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    MEANINGS.iter().chain(spanwire_sso::settings::MEANINGS)
 }
 
 const MEANINGS: &[(&str, &str)] = &[
@@ -115,6 +119,6 @@ mod tests {
         for setting in &settings {
             assert!(!setting.meaning.is_empty(), "{} has no meaning", setting.key);
         }
-        assert_eq!(settings.len(), MEANINGS.len());
+        assert_eq!(settings.len(), meanings().count());
     }
 }

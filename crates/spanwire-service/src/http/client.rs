@@ -31,6 +31,18 @@ impl HttpClient {
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, HttpServiceError> {
+        Self::with_pool_size(ca_file, POOL_SIZE)
+    }
+
+    /// The same, keeping this many idle connections to a host; 64 is the default. More are made when more are needed, and
+    /// closed after use.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_pool_size(
+        ca_file: Option<&Path>,
+        pool_size: usize,
+    ) -> Result<Self, HttpServiceError> {
         let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = ca_file {
             for certificate in read_certificates(path)? {
@@ -55,7 +67,7 @@ impl HttpClient {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(POOL_SIZE)
+            .pool_max_idle_per_host(pool_size)
             .build(connector);
         Ok(Self { client })
     }

@@ -51,6 +51,8 @@ async fn call(
             client_name: "".into(),
             peer_fqdn: "".into(),
         }),
+        http: None,
+        user: None,
     };
     let input = Payload::from_serialize(Codec::Json, &json!({"id": 7})).unwrap();
     let result =

@@ -137,6 +137,8 @@ pub struct Login {
     pub username: String,
     /// Empty when the client gave none.
     pub secret: String,
+    /// The code of an authenticator app; empty when the client gave none.
+    pub totp_code: String,
 }
 
 impl std::fmt::Debug for Login {

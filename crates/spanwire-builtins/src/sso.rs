@@ -1,0 +1,224 @@
+//! Single sign-on as services: the API of reference sso 2.5, over REST, WebSockets and from other services.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `input` | reading what existing clients send |
+//! | `answer` | the envelope, statuses, times |
+//! | `accounts`, `sessions`, `attributes`, `signup` | the services |
+//!
+//! Every operation of the table in `spanwire_sso::operation` is one service. They block, so each runs on a thread that may;
+//! those that hash a password wait for their turn, and no more than a bounded number of them waits.
+
+mod accounts;
+mod answer;
+mod attributes;
+mod input;
+mod sessions;
+mod signup;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Map, Value};
+use spanwire_protocol::{Payload, Status};
+use spanwire_service::{BoxFuture, Context, PayloadService, Registry, ServiceError, Source};
+use spanwire_sso::{Call, Operation, Sso, SsoError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::answer::Outcome;
+use self::input::Input;
+
+/// Whether there is a security definition of this type and name.
+pub type IsKnown = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
+
+/// What the services share.
+pub struct Services {
+    sso: Sso,
+    is_known: IsKnown,
+    turns: Turns,
+    mailing: Arc<Semaphore>,
+}
+
+/// The service that a REST path answers verbs with that it does not have.
+pub const NOT_ALLOWED: &str = "zato.sso.method-not-allowed";
+
+/// Whose turn it is to have a password hashed: a bounded number at a time, and a bounded number that waits. Cloning shares
+/// it.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    hashing: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A turn; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// So many at a time, at least one.
+    #[must_use]
+    pub fn new(parallel: usize) -> Self {
+        Self { hashing: Arc::new(Semaphore::new(parallel.max(1))), waiting: Arc::default() }
+    }
+
+    /// Waits for a turn; `None` if too many wait already.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place.
+    pub async fn take(&self) -> Option<Turn> {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= MOST_WAITING {
+            return None;
+        }
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.ok()?;
+        Some(Turn { _permit: permit })
+    }
+}
+
+/// Registers the services.
+pub fn register(registry: &Registry, sso: Sso, turns: Turns, is_known: IsKnown) {
+    let services = Arc::new(Services {
+        sso,
+        is_known,
+        turns,
+        mailing: Arc::new(Semaphore::new(MAILS_AT_A_TIME)),
+    });
+    for endpoint in spanwire_sso::operation::ENDPOINTS {
+        let bound = Bound { services: Arc::clone(&services), operation: endpoint.operation };
+        registry.insert(endpoint.service, Source::Builtin, Arc::new(bound));
+    }
+    let validator = signup::Validator(Arc::clone(&services));
+    registry.insert(spanwire_sso::VALIDATOR, Source::Builtin, Arc::new(validator));
+    registry.insert(NOT_ALLOWED, Source::Builtin, Arc::new(answer::MethodNotAllowed));
+}
+
+/// One operation as a service.
+struct Bound {
+    services: Arc<Services>,
+    operation: Operation,
+}
+
+impl PayloadService for Bound {
+    fn call(&self, ctx: Context, input: Payload) -> BoxFuture<'_, Result<Payload, ServiceError>> {
+        Box::pin(async move {
+            let codec = input.codec();
+            let input = Input::read(&input)?;
+            let call = call_of(&ctx, self.operation, &input)?;
+            let services = &self.services;
+            let outcome = match self.operation {
+                Operation::Signup => signup::signup(services, &ctx, call.clone(), &input).await?,
+                Operation::ResetBegin => signup::begin_reset(services, call.clone(), &input),
+                Operation::Login => accounts::login(services, &ctx, call.clone(), &input).await?,
+                operation => {
+                    let work = prepare(services, operation, &ctx, call.clone(), &input)?;
+                    services.run(operation.endpoint().hashes, work).await?
+                }
+            };
+            answer::encode(&services.sso, &ctx, &call, self.operation, outcome, codec)
+        })
+    }
+}
+
+type Work = Box<dyn FnOnce(&Sso) -> Outcome + Send>;
+
+/// Reads the input of an operation, and says what there is to do.
+fn prepare(
+    services: &Services,
+    operation: Operation,
+    ctx: &Context,
+    call: Call,
+    input: &Input,
+) -> Result<Work, ServiceError> {
+    use Operation as Op;
+    match operation {
+        Op::Logout | Op::ConfirmSignup | Op::GetUser | Op::CreateUser | Op::UpdateUser | Op::DeleteUser | Op::Approve
+        | Op::Reject | Op::Lock | Op::Unlock | Op::ChangePassword | Op::ResetTotp | Op::Search | Op::ResetAccess
+        | Op::ResetComplete => accounts::prepare(operation, ctx, call, input),
+        Op::LinkedList | Op::LinkedCreate | Op::LinkedDelete | Op::SessionVerify | Op::SessionRenew | Op::SessionGet
+        | Op::SessionList => sessions::prepare(services, operation, ctx, call, input),
+        _ => attributes::prepare(operation, ctx, call, input),
+    }
+}
+
+impl Services {
+    /// Runs what blocks on a thread that may. What hashes waits for its turn first.
+    async fn run<F>(&self, hashes: bool, work: F) -> Result<Outcome, ServiceError>
+    where
+        F: FnOnce(&Sso) -> Outcome + Send + 'static,
+    {
+        let turn = match hashes {
+            true => match self.turns.take().await {
+                Some(turn) => Some(turn),
+                None => return Ok(Err(SsoError::Busy)),
+            },
+            false => None,
+        };
+        let sso = self.sso.clone();
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&sso)
+        });
+        // It runs to its end even if nobody waits any more: what it does is done as a whole.
+        working.await.map_err(ServiceError::internal)
+    }
+}
+
+/// What the core is told of a call.
+fn call_of(ctx: &Context, operation: Operation, input: &Input) -> Result<Call, ServiceError> {
+    use Operation as Op;
+    // Of these, all inputs are optional to existing clients.
+    let is_optional = matches!(
+        operation,
+        Op::Signup | Op::ConfirmSignup | Op::ResetBegin | Op::ResetAccess | Op::ResetComplete
+    );
+    let current_app = match is_optional {
+        true => input.text("current_app")?.unwrap_or_default(),
+        false => input.required("current_app")?,
+    };
+    let peer = ctx.peer_address();
+    let address = peer.parse::<std::net::SocketAddr>().map(|it| it.ip().to_canonical()).ok();
+    let user_agent = match &ctx.origin().http {
+        Some(http) => http.user_agent.clone(),
+        None => ctx.client_name().unwrap_or_default().to_owned(),
+    };
+    Ok(Call {
+        cid: ctx.cid().to_string(),
+        current_app,
+        addresses: address.into_iter().collect(),
+        user_agent,
+        purpose: input.text("purpose")?.unwrap_or_default(),
+        operator: String::new(),
+    })
+}
+
+/// A success without data.
+fn done((): ()) -> Map<String, Value> {
+    Map::new()
+}
+
+/// Too many: answer at once, so that nobody waits in vain.
+fn busy() -> ServiceError {
+    ServiceError::new(Status::UNAVAILABLE, "The server is busy: try again")
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").field("sso", &self.sso).finish_non_exhaustive()
+    }
+}
+
+/// Calls that wait for a password to be hashed.
+const MOST_WAITING: usize = 256;
+const MAILS_AT_A_TIME: usize = 32;
