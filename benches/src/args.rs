@@ -109,6 +109,8 @@ pub(crate) enum Command {
     Config(Config),
     /// The client of outgoing connections, beside one that only counts.
     Outconn(Outconn),
+    /// Logins and calls at the same time, verified sessions, searching, and what time tells of refused logins.
+    Sso(Sso),
     /// Guaranteed publishing, beside other servers and the bare disk.
     Durable(pubsub::Durable),
     /// One publisher, many subscribers.
@@ -139,6 +141,23 @@ pub(crate) struct Outconn {
     /// How many are under way at a time.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) pipeline: u32,
+}
+
+/// How single sign-on is measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sso {
+    /// How long each point is measured, in seconds.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// How many call at a time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) callers: u32,
+    /// Among how many users is searched.
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(10_000..=2_000_000))]
+    pub(crate) users: u32,
+    /// How many refused logins of each class.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub(crate) tries: u32,
 }
 
 /// How much is configured and changed.

@@ -68,6 +68,22 @@ impl Child {
         Ok(Self { process, target, admin: Some(listening.admin), folder })
     }
 
+    /// Starts the real server with settings, and further objects beside the channel.
+    pub(crate) async fn with_settings(
+        common: &Common,
+        settings: &str,
+        objects: &str,
+    ) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        fs::create_dir(&data)?;
+        fs::write(data.join("spanwire.toml"), settings)?;
+        fs::write(folder.path().join(OBJECTS), format!("{}{objects}", objects_file()))?;
+        let (process, listening) = launch(common, folder.path()).await?;
+        let target = Target { address: listening.main, tls: None, bare_token: None };
+        Ok(Self { process, target, admin: Some(listening.admin), folder })
+    }
+
     /// Starts the real server with topics, and a channel on which everything about messages can be called.
     pub(crate) async fn with_messages(
         common: &Common,

@@ -26,6 +26,7 @@ mod report;
 mod resume;
 mod rpc;
 mod server;
+mod sso;
 mod stalled;
 mod stored;
 mod table;
@@ -90,6 +91,7 @@ async fn measure(common: &Common, command: &Command) -> Result<Vec<Row>> {
         Command::Idle(how) => idle::measure(common, how).await,
         Command::Config(how) => config::measure(common, how).await.map(|()| Vec::new()),
         Command::Outconn(how) => outconn::measure(common, how).await.map(|()| Vec::new()),
+        Command::Sso(how) => sso::measure(common, how).await.map(|()| Vec::new()),
         Command::BareEcho(_) => Ok(Vec::new()),
         messages => measure_messages(common, messages).await.map(|()| Vec::new()),
     }

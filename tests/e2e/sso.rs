@@ -44,7 +44,8 @@ impl World {
 
     pub(crate) async fn with(more: &str, objects: &str) -> Self {
         let mails = tempfile::tempdir().unwrap();
-        let server = Server::setup().settings(&settings(mails.path(), more)).objects(objects).start();
+        let server =
+            Server::setup().settings(&settings(mails.path(), more)).objects(objects).start();
         let created = with_stdin(
             &server,
             &["sso", "create-super-user", "root", "--password-stdin"],
@@ -67,7 +68,11 @@ impl World {
     pub(crate) async fn ok(&self, method: &str, path: &str, body: Value) -> Value {
         let answer = self.send(method, path, &with_app(body)).await;
         let json = answer.json();
-        assert_eq!((answer.status, &json["status"]), (200, &json!("ok")), "{method} {path}: {json}");
+        assert_eq!(
+            (answer.status, &json["status"]),
+            (200, &json!("ok")),
+            "{method} {path}: {json}"
+        );
         assert_eq!(json["cid"].as_str().unwrap().len(), 24, "{json}");
         json
     }
@@ -76,7 +81,11 @@ impl World {
     pub(crate) async fn refused(&self, method: &str, path: &str, body: Value) -> String {
         let answer = self.send(method, path, &with_app(body)).await;
         let json = answer.json();
-        assert_eq!((answer.status, &json["status"]), (403, &json!("error")), "{method} {path}: {json}");
+        assert_eq!(
+            (answer.status, &json["status"]),
+            (403, &json!("error")),
+            "{method} {path}: {json}"
+        );
         assert_eq!(json.as_object().unwrap().len(), 3, "{json}");
         let codes = json["sub_status"].as_array().unwrap();
         assert_eq!(codes.len(), 1, "{json}");
@@ -90,13 +99,15 @@ impl World {
 
     /// A user who can log in; tells the id.
     pub(crate) async fn create(&self, name: &str) -> String {
-        let body = json!({"ust": self.root, "username": name, "password": PASSWORD, "auto_approve": true});
+        let body =
+            json!({"ust": self.root, "username": name, "password": PASSWORD, "auto_approve": true});
         self.ok("POST", "/user", body).await["user_id"].as_str().unwrap().to_owned()
     }
 
     /// Mails so far, the oldest first.
     pub(crate) fn mails(&self) -> Vec<String> {
-        let mut files: Vec<PathBuf> = fs::read_dir(self.mails.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.mails.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.retain(|file| file.extension().is_some_and(|it| it == "eml"));
         files.sort();
         files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()

@@ -36,6 +36,10 @@ const PAGES: &[Page] = &[
         path: "docs/reference/objects.schema.json",
         args: &["--package", "spanwire-runtime", "--example", "reference", "--", "objects-schema"],
     },
+    Page {
+        path: "docs/reference/sso-openapi.json",
+        args: &["--package", "spanwire-runtime", "--example", "reference", "--", "sso-openapi"],
+    },
 ];
 
 /// Writes the pages.

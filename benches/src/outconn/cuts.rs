@@ -66,7 +66,11 @@ pub(super) async fn measure(target: &Target, data: &Payload, callers: u32) -> Re
     let mut figure = Figure::new(
         "outconn",
         "a link that is cut",
-        format!("{ROUNDS} cuts, {} calls, {} answered", late.len(), answered.load(Ordering::Relaxed)),
+        format!(
+            "{ROUNDS} cuts, {} calls, {} answered",
+            late.len(),
+            answered.load(Ordering::Relaxed)
+        ),
     );
     let millis = |micros: u64| micros as f64 / 1_000.0;
     figure.p50_ms = Some(millis(late.value_at_quantile(0.5)));

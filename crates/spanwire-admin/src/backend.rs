@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spanwire_config::{Author, Configuration, Edit, EditError, Kind, Outcome};
 use serde_json::Value;
+use spanwire_config::{Author, Configuration, Edit, EditError, Kind, Outcome};
 use spanwire_protocol::admin::sso::SsoCommand;
 use spanwire_protocol::admin::{
     ClosedConnection, ConnectionInfo, Event, Invoked, KeyRotated, ObjectState, OutconnInfo, Pinged,

@@ -41,8 +41,8 @@ mod router;
 mod server;
 mod services;
 mod settings;
-mod sso;
 mod show;
+mod sso;
 mod transfer;
 
 pub use backend::{

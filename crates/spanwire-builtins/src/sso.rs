@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `input` | reading what existing clients send |
 //! | `answer` | the envelope, statuses, times |
+//! | `openapi` | the description of all of it |
 //! | `accounts`, `sessions`, `attributes`, `signup` | the services |
 //!
 //! Every operation of the table in `spanwire_sso::operation` is one service. They block, so each runs on a thread that may;
@@ -13,6 +14,7 @@ mod accounts;
 mod answer;
 mod attributes;
 mod input;
+pub mod openapi;
 mod sessions;
 mod signup;
 #[cfg(test)]
@@ -87,6 +89,9 @@ impl Turns {
     }
 }
 
+/// The service that returns the API's description.
+pub const OPENAPI: &str = "zato.sso.openapi";
+
 /// Registers the services.
 pub fn register(registry: &Registry, sso: Sso, turns: Turns, is_known: IsKnown) {
     let services = Arc::new(Services {
@@ -101,6 +106,7 @@ pub fn register(registry: &Registry, sso: Sso, turns: Turns, is_known: IsKnown) 
     }
     let validator = signup::Validator(Arc::clone(&services));
     registry.insert(spanwire_sso::VALIDATOR, Source::Builtin, Arc::new(validator));
+    registry.insert(OPENAPI, Source::Builtin, Arc::new(openapi::Document));
     registry.insert(NOT_ALLOWED, Source::Builtin, Arc::new(answer::MethodNotAllowed));
 }
 
@@ -143,10 +149,27 @@ fn prepare(
 ) -> Result<Work, ServiceError> {
     use Operation as Op;
     match operation {
-        Op::Logout | Op::ConfirmSignup | Op::GetUser | Op::CreateUser | Op::UpdateUser | Op::DeleteUser | Op::Approve
-        | Op::Reject | Op::Lock | Op::Unlock | Op::ChangePassword | Op::ResetTotp | Op::Search | Op::ResetAccess
+        Op::Logout
+        | Op::ConfirmSignup
+        | Op::GetUser
+        | Op::CreateUser
+        | Op::UpdateUser
+        | Op::DeleteUser
+        | Op::Approve
+        | Op::Reject
+        | Op::Lock
+        | Op::Unlock
+        | Op::ChangePassword
+        | Op::ResetTotp
+        | Op::Search
+        | Op::ResetAccess
         | Op::ResetComplete => accounts::prepare(operation, ctx, call, input),
-        Op::LinkedList | Op::LinkedCreate | Op::LinkedDelete | Op::SessionVerify | Op::SessionRenew | Op::SessionGet
+        Op::LinkedList
+        | Op::LinkedCreate
+        | Op::LinkedDelete
+        | Op::SessionVerify
+        | Op::SessionRenew
+        | Op::SessionGet
         | Op::SessionList => sessions::prepare(services, operation, ctx, call, input),
         _ => attributes::prepare(operation, ctx, call, input),
     }
@@ -177,13 +200,7 @@ impl Services {
 
 /// What the core is told of a call.
 fn call_of(ctx: &Context, operation: Operation, input: &Input) -> Result<Call, ServiceError> {
-    use Operation as Op;
-    // Of these, all inputs are optional to existing clients.
-    let is_optional = matches!(
-        operation,
-        Op::Signup | Op::ConfirmSignup | Op::ResetBegin | Op::ResetAccess | Op::ResetComplete
-    );
-    let current_app = match is_optional {
+    let current_app = match operation.is_app_optional() {
         true => input.text("current_app")?.unwrap_or_default(),
         false => input.required("current_app")?,
     };

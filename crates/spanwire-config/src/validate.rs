@@ -177,11 +177,15 @@ fn is_service(name: &str, all: &All<'_>) -> bool {
 fn check_fitness(checked: &Checked, all: &All<'_>, report: &mut Report) {
     let (key, message) = match &checked.object {
         Object::WebSocket(channel) => match all.security(channel.sec_def.as_ref()) {
-            Some(security) if security.r#type == SecurityType::ApiKey && security.username.is_none() => (
-                "sec_def",
-                "names an apikey without a username, but WebSocket clients log in with a username: \
+            Some(security)
+                if security.r#type == SecurityType::ApiKey && security.username.is_none() =>
+            {
+                (
+                    "sec_def",
+                    "names an apikey without a username, but WebSocket clients log in with a username: \
                  name a basic_auth definition",
-            ),
+                )
+            }
             _ => return,
         },
         Object::OutgoingWsx(outconn) => match all.security(outconn.security_name.as_ref()) {
@@ -193,7 +197,8 @@ fn check_fitness(checked: &Checked, all: &All<'_>, report: &mut Report) {
         },
         Object::ChannelRest(_) | Object::Service(_) | Object::OutgoingRest(_) => {
             let references = checked.object.references();
-            let name = references.iter().find(|it| it.kind == Kind::Security).map(|it| it.name.to_owned());
+            let name =
+                references.iter().find(|it| it.kind == Kind::Security).map(|it| it.name.to_owned());
             match all.security(name.as_ref()) {
                 Some(security) if security.r#type == SecurityType::Sso => (
                     "security_name",

@@ -35,7 +35,9 @@ impl DigestKey {
     #[must_use]
     pub fn digest(&self, purpose: &str, value: &[u8]) -> [u8; 32] {
         // HMAC takes keys of any length.
-        let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(self.0.as_slice()) else { return [0; 32] };
+        let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(self.0.as_slice()) else {
+            return [0; 32];
+        };
         // The length of the purpose first, so that no two pairs are the same bytes.
         mac.update(&(purpose.len() as u64).to_be_bytes());
         mac.update(purpose.as_bytes());

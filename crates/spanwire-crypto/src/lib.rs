@@ -31,8 +31,8 @@
 //! The crate has no Cargo features.
 
 mod error;
-mod keyed;
 mod key_ring;
+mod keyed;
 pub mod password;
 mod private_file;
 pub mod random;

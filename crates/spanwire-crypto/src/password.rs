@@ -48,7 +48,9 @@ pub enum HashError {
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The text is no hash of a known scheme.
-    #[error("this is no password hash of a known scheme: use $pbkdf2-sha512$, $pbkdf2-sha256$, $pbkdf2$, $argon2id$ or $2b$")]
+    #[error(
+        "this is no password hash of a known scheme: use $pbkdf2-sha512$, $pbkdf2-sha256$, $pbkdf2$, $argon2id$ or $2b$"
+    )]
     Unknown,
     /// Verifying it would take more time or memory than anybody should be able to ask for.
     #[error("the hash asks for more work than is allowed: {what}")]
@@ -91,7 +93,9 @@ impl Scheme {
                 let base64 = base64::engine::general_purpose::STANDARD_NO_PAD;
                 let (salt, digest) = (random::bytes::<16>()?, random::bytes::<32>()?);
                 let (salt, digest) = (base64.encode(salt), base64.encode(digest));
-                Ok(Secret::new(format!("$argon2id$v=19$m={memory_kib},t={passes},p=1${salt}${digest}")))
+                Ok(Secret::new(format!(
+                    "$argon2id$v=19$m={memory_kib},t={passes},p=1${salt}${digest}"
+                )))
             }
         }
     }
@@ -100,13 +104,13 @@ impl Scheme {
     #[must_use]
     pub fn made(self, hash: &Secret) -> bool {
         match self {
-            Self::Pbkdf2Sha512 { rounds, salt_size } => {
-                pbkdf2::Parsed::read(hash.expose()).is_ok_and(|hash| hash.is_made_with(rounds, salt_size))
-            }
+            Self::Pbkdf2Sha512 { rounds, salt_size } => pbkdf2::Parsed::read(hash.expose())
+                .is_ok_and(|hash| hash.is_made_with(rounds, salt_size)),
             Self::Argon2id { memory_kib, passes } => {
                 let Ok(hash) = PhcHash::new(hash.expose()) else { return false };
                 let params = Params::try_from(&hash);
-                let same = |params: Params| params.m_cost() == memory_kib && params.t_cost() == passes;
+                let same =
+                    |params: Params| params.m_cost() == memory_kib && params.t_cost() == passes;
                 hash.algorithm.as_str() == "argon2id" && params.is_ok_and(same)
             }
         }
@@ -161,7 +165,9 @@ pub fn check(hash: &Secret) -> Result<(), HashError> {
                 return Err(HashError::Unknown);
             }
             if params.m_cost() > MOST_MEMORY_KIB || params.t_cost() > 100 || params.p_cost() > 16 {
-                return Err(HashError::TooExpensive { what: "Argon2 takes at most 1 GiB, 100 passes and 16 lanes" });
+                return Err(HashError::TooExpensive {
+                    what: "Argon2 takes at most 1 GiB, 100 passes and 16 lanes",
+                });
             }
             Ok(())
         }
@@ -169,7 +175,9 @@ pub fn check(hash: &Secret) -> Result<(), HashError> {
             let cost = text.split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok());
             match cost {
                 Some(4..=16) if text.len() == 60 => Ok(()),
-                Some(17..) => Err(HashError::TooExpensive { what: "bcrypt takes a cost of at most 16" }),
+                Some(17..) => {
+                    Err(HashError::TooExpensive { what: "bcrypt takes a cost of at most 16" })
+                }
                 _ => Err(HashError::Unknown),
             }
         }

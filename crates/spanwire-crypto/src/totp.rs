@@ -18,8 +18,11 @@ pub fn new_key() -> Result<Secret, RandomError> {
 /// or shorter than 80 bits.
 #[must_use]
 pub fn canonical_key(text: &str) -> Option<Secret> {
-    let plain: String =
-        text.chars().filter(|c| !matches!(c, ' ' | '-' | '=')).map(|c| c.to_ascii_uppercase()).collect();
+    let plain: String = text
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '='))
+        .map(|c| c.to_ascii_uppercase())
+        .collect();
     let bytes = BASE32_NOPAD.decode(plain.as_bytes()).ok()?;
     (10..=128).contains(&bytes.len()).then(|| Secret::new(plain))
 }
@@ -60,7 +63,8 @@ fn code_at(key: &[u8], step: u64) -> String {
     let hash: [u8; 20] = mac.finalize().into_bytes().into();
     // RFC 4226, 5.3: four bytes, from where the last one points.
     let offset = usize::from(hash.last().copied().unwrap_or_default() & 0xf);
-    let four = hash.iter().skip(offset).take(4).fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
+    let four =
+        hash.iter().skip(offset).take(4).fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
     format!("{:06}", (four & 0x7fff_ffff) % 1_000_000)
 }
 
@@ -91,7 +95,13 @@ mod tests {
     fn a_code_counts_within_its_window_only() {
         let key = new_key().unwrap();
         let right = code(&key, 1_000).unwrap();
-        for (now, found) in [(998, None), (999, Some(1_000)), (1_000, Some(1_000)), (1_001, Some(1_000)), (1_002, None)] {
+        for (now, found) in [
+            (998, None),
+            (999, Some(1_000)),
+            (1_000, Some(1_000)),
+            (1_001, Some(1_000)),
+            (1_002, None),
+        ] {
             // A neighbour may have the same code, once in a million.
             if code(&key, 999) != code(&key, 1_000) && code(&key, 1_001) != code(&key, 1_000) {
                 assert_eq!(matching_step(&key, &right, now, 1), found, "{now}");

@@ -13,7 +13,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("objects") => objects_page()?,
         Some("openapi") => format!("{:#}\n", spanwire_admin::openapi()),
         Some("objects-schema") => format!("{:#}\n", spanwire_config::schema::file()),
-        _ => return Err("usage: reference settings|metrics|objects|openapi|objects-schema".into()),
+        Some("sso-openapi") => format!("{:#}\n", spanwire_builtins::sso::openapi::document()),
+        _ => {
+            let usage =
+                "usage: reference settings|metrics|objects|openapi|objects-schema|sso-openapi";
+            return Err(usage.into());
+        }
     };
     std::io::Write::write_all(&mut std::io::stdout(), page.as_bytes())?;
     Ok(())

@@ -168,7 +168,9 @@ impl Backend for ChannelBackend {
             };
             let payload = host.ports.invoke(invocation, origin).await.map_err(failure)?;
             let HttpAnswer { status, mut headers } = http.answer(std::mem::take);
-            headers.extend(token.map(|token| ("x-zato-sso-ust".to_owned(), token.expose().to_owned())));
+            headers.extend(
+                token.map(|token| ("x-zato-sso-ust".to_owned(), token.expose().to_owned())),
+            );
             Ok(RestReply { payload, status, headers })
         })
     }

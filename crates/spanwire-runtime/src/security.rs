@@ -13,7 +13,6 @@ use spanwire_config::{ChangedObject, Kind, Object, Security, SecurityType};
 use spanwire_crypto::Secret;
 use spanwire_crypto::throttle::Throttle;
 
-
 /// What comes of a login.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -202,7 +201,10 @@ impl Definitions {
         let user = format!("u{username}");
         let matches = |known: &Arc<Definition>| {
             let own = Secret::new(format!("u{}", known.principal.username));
-            own.matches(&user) & known.password.matches(password) & known.is_active & known.is_basic()
+            own.matches(&user)
+                & known.password.matches(password)
+                & known.is_active
+                & known.is_basic()
         };
         let matching: Vec<_> = known.into_iter().filter(matches).collect();
         let name = |known: &Arc<Definition>| Arc::clone(&known.principal.security_name);
@@ -219,7 +221,8 @@ impl Definitions {
 
     /// What users of single sign-on are known as who log in with this definition; `None` if it is for others.
     pub(crate) fn for_users(&self, name: &str) -> Option<Principal> {
-        let known = self.find(name).filter(|known| known.kind == SecurityType::Sso && known.is_active);
+        let known =
+            self.find(name).filter(|known| known.kind == SecurityType::Sso && known.is_active);
         known.map(|known| known.principal.clone())
     }
 

@@ -83,7 +83,9 @@ impl SingleSignOn {
         let (sender, mails) = mpsc::channel(MOST_MAILS);
         sso.observe(Told { sockets: sockets.clone(), mails: sender });
         let definitions = Arc::clone(definitions);
-        let is_known = move |auth_type: &str, name: &str| auth_type == "basic_auth" && definitions.is_basic(name);
+        let is_known = move |auth_type: &str, name: &str| {
+            auth_type == "basic_auth" && definitions.is_basic(name)
+        };
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = settings.sso.hash.parallel.unwrap_or(processors / 2);
         let turns = Turns::new(parallel);
@@ -113,8 +115,12 @@ impl SingleSignOn {
                 let sso = sso.clone();
                 match tokio::task::spawn_blocking(move || sso.clean_up()).await {
                     Ok(Ok(0)) => {}
-                    Ok(Ok(count)) => tracing::info!(count, "removed what had expired of users and sessions"),
-                    Ok(Err(error)) => tracing::error!(%error, "what expired of users could not be removed"),
+                    Ok(Ok(count)) => {
+                        tracing::info!(count, "removed what had expired of users and sessions")
+                    }
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "what expired of users could not be removed")
+                    }
                     Err(_) => tracing::error!("the removal of what expired ended unexpectedly"),
                 }
             }

@@ -29,6 +29,7 @@
 //! | [`connections`] | the port to live WebSocket connections |
 //! | [`messages`] | publish/subscribe for services |
 //! | [`outgoing`] | outgoing connections for services, and services behind them |
+//! | [`sso`] | users, for services |
 //! | [`error`] | statuses and texts of failures |
 //! | `http` | services behind HTTP (feature `http`, on by default) |
 //!
@@ -46,11 +47,10 @@ pub mod messages;
 pub mod outgoing;
 pub mod registry;
 pub mod service;
+pub mod sso;
 
 pub use connections::{ConnectionError, ConnectionFilter, Connections};
-pub use context::{
-    ChannelType, ClientOrigin, Context, HttpAnswer, HttpOrigin, Origin, UserOrigin,
-};
+pub use context::{ChannelType, ClientOrigin, Context, HttpAnswer, HttpOrigin, Origin, UserOrigin};
 pub use error::ServiceError;
 pub use invoke::{Call, CallObserver, Ports, ServiceObserver};
 pub use messages::{GetMessages, Message, Publish, SubscriptionKey};

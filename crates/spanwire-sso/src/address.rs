@@ -22,7 +22,8 @@ impl AddressRule {
         }
         let network = |text: &str| {
             let network = text.parse::<IpNet>().ok();
-            let network = network.map(canonical).or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
+            let network =
+                network.map(canonical).or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
             network.ok_or_else(|| format!("`{text}` is neither `*` nor an IP address or network"))
         };
         texts().map(network).collect::<Result<_, _>>().map(Self::Networks)
@@ -47,7 +48,8 @@ impl AddressRule {
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(v6) = network else { return network };
     let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
-    v4.and_then(|(address, length)| ipnet::Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
+    v4.and_then(|(address, length)| ipnet::Ipv4Net::new(address, length).ok())
+        .map_or(network, IpNet::V4)
 }
 
 #[cfg(test)]
@@ -58,9 +60,11 @@ mod tests {
     #[test]
     fn inv_35_addresses_and_rules() {
         let rule = |texts: &[&str]| {
-            AddressRule::parse(&texts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).unwrap()
+            AddressRule::parse(&texts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
+                .unwrap()
         };
-        let allows = |texts: &[&str], address: &str| rule(texts).allows(&[address.parse().unwrap()]);
+        let allows =
+            |texts: &[&str], address: &str| rule(texts).allows(&[address.parse().unwrap()]);
         for (texts, address, expected) in [
             (&["*"][..], "203.0.113.9", true),
             (&[], "203.0.113.9", false),

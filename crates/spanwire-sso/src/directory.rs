@@ -85,7 +85,12 @@ impl Directory {
     }
 
     /// Those that match, from one on, at most so many; and how many match altogether.
-    pub(crate) fn find(&self, matches: impl Fn(&Entry) -> bool, skip: usize, limit: usize) -> (usize, Vec<String>) {
+    pub(crate) fn find(
+        &self,
+        matches: impl Fn(&Entry) -> bool,
+        skip: usize,
+        limit: usize,
+    ) -> (usize, Vec<String>) {
         let entries = self.read();
         let mut total = 0;
         let mut page = Vec::new();

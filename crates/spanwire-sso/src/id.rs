@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn ids_have_their_prefix_and_differ() {
-        let ids: std::collections::HashSet<_> = (0..1_000).map(|_| new_id(USER_PREFIX).unwrap()).collect();
+        let ids: std::collections::HashSet<_> =
+            (0..1_000).map(|_| new_id(USER_PREFIX).unwrap()).collect();
         assert_eq!(ids.len(), 1_000);
         assert!(ids.iter().all(|id| id.starts_with("zusr") && id.len() <= 30));
     }

@@ -54,7 +54,13 @@ pub struct LineReport {
 
 impl Sso {
     /// Creates the user of one line, approved and able to log in; or only says what would come of it.
-    pub fn import(&self, call: &Call, line: u64, user: ImportedUser, is_dry_run: bool) -> LineReport {
+    pub fn import(
+        &self,
+        call: &Call,
+        line: u64,
+        user: ImportedUser,
+        is_dry_run: bool,
+    ) -> LineReport {
         let username = user.username.clone();
         let report = |result: &str, problem: &str| LineReport {
             line,
@@ -87,7 +93,7 @@ impl Sso {
         };
         let outcome = match is_dry_run {
             true => self.check_new_user(call, &new),
-            false => self.create_user_as_operator(call, new, true).map(drop),
+            false => self.create_user_as_operator(call, &new, true).map(drop),
         };
         match outcome {
             Ok(()) if is_dry_run => report("would be created", ""),

@@ -20,11 +20,11 @@
 //! let call = Call::internal("my-program");
 //! let password = Secret::new("correct horse battery staple".to_owned());
 //! let joe = NewUser { username: "joe".into(), password: Some(password.clone()), ..NewUser::default() };
-//! sso.create_user_as_operator(&call, joe, true)?;
+//! sso.create_user_as_operator(&call, &joe, true)?;
 //!
 //! let call = Call::new("CRM", [[127, 0, 0, 1].into()]);
 //! let login = Login { username: "joe".into(), password, ..Login::default() };
-//! let opened = sso.login(&call, login)?;
+//! let opened = sso.login(&call, &login)?;
 //! assert_eq!(sso.current_user(&call, &opened.token)?.username, "joe");
 //! # Ok(())
 //! # }
@@ -52,20 +52,20 @@ pub mod status;
 pub mod store;
 
 pub use call::{Call, Clock, Login, LoginMetadata, NewUser, SystemClock};
+pub use error::{Result, SsoError};
+pub use operation::{Endpoint, Operation, Who};
+pub use settings::Settings;
+pub use spanwire_crypto::Secret;
 pub use sso::attributes::{AttributeInput, AttributeView, Scope};
 pub use sso::links::LinkView;
-pub use sso::passwords::PasswordChange;
 pub use sso::login::{Authenticated, Opened};
+pub use sso::passwords::PasswordChange;
 pub use sso::search::{Page, Search};
 pub use sso::sessions::{SessionState, SessionView};
 pub use sso::signup::{SignedUp, SignupRequest};
 pub use sso::upkeep::Verified;
 pub use sso::users::{FullView, UserView};
 pub use sso::{Observer, Sso};
-pub use error::{Result, SsoError};
-pub use operation::{Endpoint, Operation, Who};
-pub use settings::Settings;
-pub use spanwire_crypto::Secret;
 pub use status::Code;
 
 /// The built-in service that checks new users.

@@ -100,10 +100,17 @@ struct Variables<'a> {
 }
 
 /// Fills a template; what is HTML is escaped.
-fn render(source: &str, is_html: bool, variables: Variables<'_>) -> std::result::Result<String, minijinja::Error> {
+fn render(
+    source: &str,
+    is_html: bool,
+    variables: Variables<'_>,
+) -> std::result::Result<String, minijinja::Error> {
     let mut environment = Environment::new();
-    environment.set_auto_escape_callback(move |_| if is_html { AutoEscape::Html } else { AutoEscape::None });
-    let Variables { username, display_name, site_name, token, url, expiration_time_hours } = variables;
+    environment.set_auto_escape_callback(
+        move |_| if is_html { AutoEscape::Html } else { AutoEscape::None },
+    );
+    let Variables { username, display_name, site_name, token, url, expiration_time_hours } =
+        variables;
     let link = match url {
         "" => String::new(),
         url => format!("{url}{token}"),
@@ -179,11 +186,17 @@ impl Sso {
         let (from, url, subject) = match template {
             Template::SignupConfirm => {
                 let subject = format!("Confirm your account at {}", settings.site_name);
-                (&settings.signup.email_confirm_from, settings.signup.email_confirm_url.as_str(), subject)
+                (
+                    &settings.signup.email_confirm_from,
+                    settings.signup.email_confirm_url.as_str(),
+                    subject,
+                )
             }
-            Template::SignupWelcome => {
-                (&settings.signup.email_welcome_from, "", format!("Welcome to {}", settings.site_name))
-            }
+            Template::SignupWelcome => (
+                &settings.signup.email_welcome_from,
+                "",
+                format!("Welcome to {}", settings.site_name),
+            ),
             Template::PasswordReset => {
                 let reset = &settings.password_reset;
                 (&reset.email_from, reset.url.as_str(), reset.email_title.clone())
@@ -228,7 +241,10 @@ impl Sso {
                 if self.may_send(call, to) {
                     self.hand_on(mail);
                 } else {
-                    tracing::warn!(cid = call.cid, "a mail was not sent: too many to one address, or because of one");
+                    tracing::warn!(
+                        cid = call.cid,
+                        "a mail was not sent: too many to one address, or because of one"
+                    );
                 }
             }
             Err(error) => tracing::error!(cid = call.cid, %error, "a mail could not be written"),
@@ -257,23 +273,32 @@ mod tests {
     fn inv_49_templates_are_complete_and_escape_what_users_write() {
         for template in Template::ALL {
             // Slashes are escaped, too, and read as slashes.
-            let html = render(template.built_in(true), true, VARIABLES).unwrap().replace("&#x2f;", "/");
+            let html =
+                render(template.built_in(true), true, VARIABLES).unwrap().replace("&#x2f;", "/");
             let text = render(template.built_in(false), false, VARIABLES).unwrap();
             assert!(html.contains("&lt;img src=x&gt;") || html.contains("&lt;b&gt;Joe"), "{html}");
             assert!(!html.contains("<img") && !html.contains("<b>Joe"), "{html}");
-            assert!(html.contains("Our &amp; site") && text.contains("Our & site"), "{html} {text}");
+            assert!(
+                html.contains("Our &amp; site") && text.contains("Our & site"),
+                "{html} {text}"
+            );
             let has_token = template != Template::SignupWelcome;
             assert_eq!(html.contains("https://example.com/confirm#TOKEN"), has_token, "{html}");
             assert_eq!(text.contains("https://example.com/confirm#TOKEN"), has_token, "{text}");
             // Without a page the token itself is there.
-            let plain = render(template.built_in(false), false, Variables { url: "", ..VARIABLES }).unwrap();
+            let plain = render(template.built_in(false), false, Variables { url: "", ..VARIABLES })
+                .unwrap();
             assert_eq!(plain.contains("TOKEN"), has_token, "{plain}");
         }
     }
 
     #[test]
     fn no_more_are_sent_than_the_settings_say() {
-        let budget = MailBudget::new(&crate::settings::Mail { per_recipient: 2, per_address: 3, ..Default::default() });
+        let budget = MailBudget::new(&crate::settings::Mail {
+            per_recipient: 2,
+            per_address: 3,
+            ..Default::default()
+        });
         let from = Some([192, 0, 2, 1].into());
         let now = Instant::now();
         assert!(budget.take("a@b.c", from, now) && budget.take("A@b.c", from, now));

@@ -2,6 +2,10 @@
 //!
 //! The REST channels, the API's description, the checks of the core and the tests of who may do what are made of it.
 
+mod fields;
+
+pub use self::fields::{Field, FieldType};
+
 /// Who may ask for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {

@@ -7,15 +7,23 @@ use crate::settings::Settings;
 use crate::status::Code;
 
 /// What is wrong with a password, if anything is. `words` are what it should not be made of: the user's name and the like.
-pub(crate) fn check_password(settings: &Settings, password: &Secret, words: &[&str]) -> Result<(), Code> {
+pub(crate) fn check_password(
+    settings: &Settings,
+    password: &Secret,
+    words: &[&str],
+) -> Result<(), Code> {
     let rules = &settings.password;
     let text = password.expose();
     let length = text.chars().count();
     // zxcvbn looks at 100 characters at most; so many are not guessed.
     if rules.min_complexity > 0 {
         let start: String = text.chars().take(100).collect();
-        let inputs: Vec<&str> =
-            words.iter().copied().chain([settings.site_name.as_str()]).filter(|it| !it.is_empty()).collect();
+        let inputs: Vec<&str> = words
+            .iter()
+            .copied()
+            .chain([settings.site_name.as_str()])
+            .filter(|it| !it.is_empty())
+            .collect();
         if u8::from(zxcvbn::zxcvbn(&start, &inputs).score()) < rules.min_complexity {
             return Err(Code::PasswordNotComplexEnough);
         }
@@ -27,11 +35,15 @@ pub(crate) fn check_password(settings: &Settings, password: &Secret, words: &[&s
         return Err(Code::PasswordTooLong);
     }
     let lower = text.to_lowercase();
-    let rejected = rules.reject_list.iter().map(|it| it.trim().to_lowercase()).filter(|it| !it.is_empty());
+    let rejected =
+        rules.reject_list.iter().map(|it| it.trim().to_lowercase()).filter(|it| !it.is_empty());
     let is_rejected = rejected.into_iter().any(|it| lower.contains(&it));
     // A password that is the name with something around it is no secret.
-    let is_name = words.iter().any(|word| word.chars().count() >= 4 && names::fold(text) == names::fold(word));
-    let has_space = !settings.signup.password_allow_whitespace && text.contains(char::is_whitespace);
+    let is_name = words
+        .iter()
+        .any(|word| word.chars().count() >= 4 && names::fold(text) == names::fold(word));
+    let has_space =
+        !settings.signup.password_allow_whitespace && text.contains(char::is_whitespace);
     if is_rejected || is_name || has_space {
         return Err(Code::PasswordInvalid);
     }
@@ -62,12 +74,20 @@ fn contains(text: &str, rejected: &[String]) -> bool {
 }
 
 /// What is wrong with the name or the address of a new user, if anything is; and whether that is told.
-pub(crate) fn check_names(settings: &Settings, username: &str, email: Option<&str>) -> Result<(), (Code, bool)> {
+pub(crate) fn check_names(
+    settings: &Settings,
+    username: &str,
+    email: Option<&str>,
+) -> Result<(), (Code, bool)> {
     let told = &settings.signup;
     check_username(settings, username).map_err(|code| (code, told.inform_if_user_invalid))?;
     let mail = |code| (code, told.inform_if_email_invalid);
     let Some(email) = email else {
-        return if told.is_email_required == Some(true) { Err(mail(Code::EmailMissing)) } else { Ok(()) };
+        return if told.is_email_required == Some(true) {
+            Err(mail(Code::EmailMissing))
+        } else {
+            Ok(())
+        };
     };
     if email.chars().count() > told.max_length_email {
         return Err(mail(Code::EmailTooLong));
@@ -110,7 +130,9 @@ mod tests {
     #[test]
     fn inv_43_names_that_only_look_harmless_are_rejected() {
         let settings = Settings::default().resolve(true);
-        let check = |name: &str, email: Option<&str>| check_names(&settings, name, email).map_err(|(code, _)| code);
+        let check = |name: &str, email: Option<&str>| {
+            check_names(&settings, name, email).map_err(|(code, _)| code)
+        };
         for (name, code) in [
             ("", Code::UsernameInvalid),
             ("my\u{a0}name", Code::UsernameHasWhitespace),
@@ -134,7 +156,10 @@ mod tests {
         ] {
             assert_eq!(check("joe", Some(email)), Err(code), "{email:?}");
         }
-        assert_eq!(check("joe", Some(&format!("{}@b.c", "x".repeat(130)))), Err(Code::EmailTooLong));
+        assert_eq!(
+            check("joe", Some(&format!("{}@b.c", "x".repeat(130)))),
+            Err(Code::EmailTooLong)
+        );
         let strict = Settings::default().resolve(false);
         assert_eq!(check_names(&strict, "joe", None), Err((Code::EmailMissing, false)));
     }

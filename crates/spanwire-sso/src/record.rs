@@ -253,7 +253,9 @@ impl Approval {
     /// Of the word on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::BeforeDecision, Self::Approved, Self::Rejected].into_iter().find(|it| it.as_str() == text)
+        [Self::BeforeDecision, Self::Approved, Self::Rejected]
+            .into_iter()
+            .find(|it| it.as_str() == text)
     }
 }
 
@@ -316,6 +318,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::from_hex(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+        Self::from_hex(&text)
+            .ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
     }
 }

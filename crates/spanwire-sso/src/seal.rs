@@ -45,12 +45,15 @@ impl Sealer {
             Field::Plain(text) => return Ok(Secret::new(text.clone())),
             Field::Sealed(sealed) => sealed,
         };
-        let unreadable = |why: &str| SsoError::Unreadable { what: "an encrypted field", why: why.to_owned() };
+        let unreadable =
+            |why: &str| SsoError::Unreadable { what: "an encrypted field", why: why.to_owned() };
         let bytes = self.keys.decrypt(sealed).map_err(|error| unreadable(&error.to_string()))?;
         let text = Secret::new(String::from_utf8(bytes).map_err(|_| unreadable("it is no text"))?);
         let prefix = [place.owner, "\0", place.column, "\0"].concat();
         let value = text.expose().strip_prefix(&prefix);
-        value.map(|value| Secret::new(value.to_owned())).ok_or_else(|| unreadable("it belongs elsewhere"))
+        value
+            .map(|value| Secret::new(value.to_owned()))
+            .ok_or_else(|| unreadable("it belongs elsewhere"))
     }
 
     /// With the newest key, if it is encrypted with another; `None` if there is nothing to do.
@@ -67,7 +70,10 @@ impl Sealer {
             return Ok(None);
         }
         let bytes = self.keys.decrypt(sealed);
-        let bytes = bytes.map_err(|error| SsoError::Unreadable { what: "an encrypted field", why: error.to_string() })?;
+        let bytes = bytes.map_err(|error| SsoError::Unreadable {
+            what: "an encrypted field",
+            why: error.to_string(),
+        })?;
         Ok(Some(self.keys.encrypt(&bytes)))
     }
 
@@ -79,7 +85,10 @@ impl Sealer {
     /// A token that came back, if it is one of ours. What is not encrypted is none.
     pub(crate) fn unwrap(&self, wire: &str, prefix: &str) -> Option<Secret> {
         // One token has one form: no other padding, no other bits at its end.
-        if wire.len() > LONGEST_TOKEN || !wire.starts_with("gAAAA") || URL_SAFE.decode(wire).is_err() {
+        if wire.len() > LONGEST_TOKEN
+            || !wire.starts_with("gAAAA")
+            || URL_SAFE.decode(wire).is_err()
+        {
             return None;
         }
         let text = Secret::new(String::from_utf8(self.keys.decrypt(wire).ok()?).ok()?);

@@ -304,7 +304,7 @@ pub struct Mail {
 }
 
 /// Records of who did what.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
     /// Days for which records are kept; 0, which is for ever.
@@ -353,11 +353,23 @@ impl Settings {
                 problems.push(format!("sso.{key}: expected {expected}"));
             }
         };
-        expect((1_000..=20_000_000).contains(&self.hash.rounds), "hash.rounds", "1,000 to 20,000,000");
+        expect(
+            (1_000..=20_000_000).contains(&self.hash.rounds),
+            "hash.rounds",
+            "1,000 to 20,000,000",
+        );
         expect((8..=1_024).contains(&self.hash.salt_size), "hash.salt_size", "8 to 1,024 bytes");
-        expect((8..=1_048_576).contains(&self.hash.memory_kib), "hash.memory_kib", "8 to 1,048,576");
+        expect(
+            (8..=1_048_576).contains(&self.hash.memory_kib),
+            "hash.memory_kib",
+            "8 to 1,048,576",
+        );
         expect((1..=100).contains(&self.hash.passes), "hash.passes", "1 to 100");
-        expect(self.hash.parallel.is_none_or(|it| (1..=64).contains(&it)), "hash.parallel", "1 to 64");
+        expect(
+            self.hash.parallel.is_none_or(|it| (1..=64).contains(&it)),
+            "hash.parallel",
+            "1 to 64",
+        );
         expect(!self.apps.all.is_empty(), "apps.all", "at least one application");
         expect(self.apps.all.contains(&self.apps.default), "apps.default", "one of apps.all");
         for (key, list) in [
@@ -365,26 +377,58 @@ impl Settings {
             ("apps.login_allowed", &self.apps.login_allowed),
             ("apps.login_metadata_allowed", &self.apps.login_metadata_allowed),
         ] {
-            expect(list.iter().all(|app| self.apps.all.contains(app)), key, "applications of apps.all");
+            expect(
+                list.iter().all(|app| self.apps.all.contains(app)),
+                key,
+                "applications of apps.all",
+            );
         }
         expect(self.session.expiry > 0, "session.expiry", "at least 1 minute");
-        expect(self.password_reset.valid_for != Some(0), "password_reset.valid_for", "at least 1 minute");
+        expect(
+            self.password_reset.valid_for != Some(0),
+            "password_reset.valid_for",
+            "at least 1 minute",
+        );
         expect(self.password.expiry > 0, "password.expiry", "at least 1 day");
-        expect((1..=4_096).contains(&self.password.max_length), "password.max_length", "1 to 4,096");
+        expect(
+            (1..=4_096).contains(&self.password.max_length),
+            "password.max_length",
+            "1 to 4,096",
+        );
         let least = self.password.min_length.unwrap_or(1);
-        expect((1..=self.password.max_length).contains(&least), "password.min_length", "1 to password.max_length");
+        expect(
+            (1..=self.password.max_length).contains(&least),
+            "password.min_length",
+            "1 to password.max_length",
+        );
         expect(self.password.min_complexity <= 4, "password.min_complexity", "0 to 4");
         expect(self.password.history.unwrap_or(0) <= 50, "password.history", "0 to 50");
         expect(self.totp.window <= 10, "totp.window", "0 to 10 steps");
-        expect((1..=191).contains(&self.signup.max_length_username), "signup.max_length_username", "1 to 191");
-        expect((1..=191).contains(&self.signup.max_length_email), "signup.max_length_email", "1 to 191");
-        expect((1..=1_000).contains(&self.search.max_page_size), "search.max_page_size", "1 to 1,000");
+        expect(
+            (1..=191).contains(&self.signup.max_length_username),
+            "signup.max_length_username",
+            "1 to 191",
+        );
+        expect(
+            (1..=191).contains(&self.signup.max_length_email),
+            "signup.max_length_email",
+            "1 to 191",
+        );
+        expect(
+            (1..=1_000).contains(&self.search.max_page_size),
+            "search.max_page_size",
+            "1 to 1,000",
+        );
         expect(
             (1..=self.search.max_page_size).contains(&self.search.default_page_size),
             "search.default_page_size",
             "1 to search.max_page_size",
         );
-        expect(is_mail_server(&self.mail.server), "mail.server", "smtp://, smtps:// or smtp+starttls:// with a host, or file:PATH");
+        expect(
+            is_mail_server(&self.mail.server),
+            "mail.server",
+            "smtp://, smtps:// or smtp+starttls:// with a host, or file:PATH",
+        );
         for (user, rules) in &self.user_address_list {
             if let Err(problem) = AddressRule::parse(rules) {
                 problems.push(format!("sso.user_address_list.{user}: {problem}"));
@@ -414,13 +458,22 @@ impl Settings {
             self.hash.scheme == HashScheme::Argon2id && self.hash.memory_kib < 7_168,
             "hash.memory_kib is below 7,168 (OWASP's least)",
         );
-        warn(self.password.min_length.is_some_and(|least| least < 8), "password.min_length is below 8");
-        warn(self.mail.server.starts_with("file:"), "mail.server is a folder: mails with tokens would be left there");
+        warn(
+            self.password.min_length.is_some_and(|least| least < 8),
+            "password.min_length is below 8",
+        );
+        warn(
+            self.mail.server.starts_with("file:"),
+            "mail.server is a folder: mails with tokens would be left there",
+        );
         warn(
             self.mail.server.starts_with("smtp://") && !is_local(&self.mail.server),
             "mail.server is without TLS: use smtps:// or smtp+starttls://",
         );
-        warn(self.cors_origins.iter().any(|origin| origin == "*"), "cors_origins allows every origin: list your pages");
+        warn(
+            self.cors_origins.iter().any(|origin| origin == "*"),
+            "cors_origins allows every origin: list your pages",
+        );
         found
     }
 
@@ -440,12 +493,16 @@ impl Settings {
 }
 
 fn is_mail_server(text: &str) -> bool {
-    let rest = ["smtp://", "smtps://", "smtp+starttls://", "file:"].iter().find_map(|it| text.strip_prefix(it));
+    let rest = ["smtp://", "smtps://", "smtp+starttls://", "file:"]
+        .iter()
+        .find_map(|it| text.strip_prefix(it));
     text.is_empty() || rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('@'))
 }
 
 fn is_local(server: &str) -> bool {
-    ["smtp://127.0.0.1", "smtp://localhost", "smtp://[::1]"].iter().any(|local| server.starts_with(local))
+    ["smtp://127.0.0.1", "smtp://localhost", "smtp://[::1]"]
+        .iter()
+        .any(|local| server.starts_with(local))
 }
 
 impl Default for Settings {
@@ -520,7 +577,13 @@ impl Default for Login {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { expiry: 60, expiry_hook: String::new(), max_lifetime: None, sliding: false, fresh_for: 15 }
+        Self {
+            expiry: 60,
+            expiry_hook: String::new(),
+            max_lifetime: None,
+            sliding: false,
+            fresh_for: 15,
+        }
     }
 }
 
@@ -618,17 +681,32 @@ impl Default for Mail {
     }
 }
 
-impl Default for Audit {
-    fn default() -> Self {
-        Self { retention: 0 }
-    }
-}
-
 /// Reference sso 4.7.
 const REJECTED: [&str; 24] = [
-    "111111", "123123", "123321", "123456", "123qwe", "1q2w3e", "1q2w3e4r", "1q2w3e4r5t", "222222", "333333", "444444",
-    "555555", "654321", "666666", "777777", "888888", "999999", "987654321", "google", "letmein", "mynoob", "password",
-    "qwerty", "zxcvbnm",
+    "111111",
+    "123123",
+    "123321",
+    "123456",
+    "123qwe",
+    "1q2w3e",
+    "1q2w3e4r",
+    "1q2w3e4r5t",
+    "222222",
+    "333333",
+    "444444",
+    "555555",
+    "654321",
+    "666666",
+    "777777",
+    "888888",
+    "999999",
+    "987654321",
+    "google",
+    "letmein",
+    "mynoob",
+    "password",
+    "qwerty",
+    "zxcvbnm",
 ];
 
 #[cfg(test)]
@@ -647,9 +725,13 @@ mod tests {
     /// Section 3 of the reference: what `compat` switches back, and only where nobody says otherwise.
     #[test]
     fn compat_switches_back_what_existing_applications_need() {
-        let (secure, compat) = (Settings::default().resolve(false), Settings::default().resolve(true));
+        let (secure, compat) =
+            (Settings::default().resolve(false), Settings::default().resolve(true));
         assert_eq!((secure.password.min_length, compat.password.min_length), (Some(15), Some(8)));
-        assert_eq!((secure.totp.reject_replay, compat.totp.reject_replay), (Some(true), Some(false)));
+        assert_eq!(
+            (secure.totp.reject_replay, compat.totp.reject_replay),
+            (Some(true), Some(false))
+        );
         assert_eq!(compat.apps.signup_allowed, Some(vec!["CRM".to_owned()]));
         assert_eq!(secure.apps.signup_allowed, Some(Vec::new()));
         let mut own = Settings::default();
@@ -670,13 +752,24 @@ mod tests {
             (|it| it.password.min_length = Some(300), "sso.password.min_length"),
             (|it| it.search.default_page_size = 0, "sso.search.default_page_size"),
             (|it| it.mail.server = "imap://x".to_owned(), "sso.mail.server"),
-            (|it| drop(it.user_address_list.insert("joe".to_owned(), vec!["10.0.0.300".to_owned()])), "sso.user_address_list.joe"),
+            (
+                |it| {
+                    drop(
+                        it.user_address_list
+                            .insert("joe".to_owned(), vec!["10.0.0.300".to_owned()]),
+                    )
+                },
+                "sso.user_address_list.joe",
+            ),
         ];
         for (change, expected) in table {
             let mut settings = Settings::default().resolve(false);
             change(&mut settings);
             let problems = settings.problems();
-            assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");
+            assert!(
+                problems.iter().any(|problem| problem.starts_with(expected)),
+                "{expected}: {problems:?}"
+            );
         }
     }
 }

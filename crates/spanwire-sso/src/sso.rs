@@ -329,10 +329,19 @@ impl Sso {
                 tracing::error!(%error, "a record of the audit could not be stored");
             }
         };
-        self.store().submit(&[Change::PutAudit(record)], Durability::Lazy, Box::new(done));
+        self.store().submit(
+            &[Change::PutAudit(Box::new(record))],
+            Durability::Lazy,
+            Box::new(done),
+        );
     }
 
-    fn next_record(&self, head: &mut Head, trail: &Trail<'_>, error: Option<&SsoError>) -> AuditRecord {
+    fn next_record(
+        &self,
+        head: &mut Head,
+        trail: &Trail<'_>,
+        error: Option<&SsoError>,
+    ) -> AuditRecord {
         let record = AuditRecord {
             lost: std::mem::take(&mut *lock(&self.0.lost)),
             ..self.audit_record(trail, error)
@@ -343,7 +352,9 @@ impl Sso {
     /// Records what was refused before it came to an operation.
     pub fn record_refusal(&self, call: &Call, operation: Operation, code: Code) -> SsoError {
         let refuse = |_: &mut Trail<'_>| Err::<(), _>(SsoError::Hidden(code));
-        self.record(call, operation.endpoint().audit, refuse).err().unwrap_or(SsoError::Hidden(code))
+        self.record(call, operation.endpoint().audit, refuse)
+            .err()
+            .unwrap_or(SsoError::Hidden(code))
     }
 
     /// Makes changes together with their record, and returns when all of it is on disk.
@@ -353,7 +364,7 @@ impl Sso {
             let mut head = lock(&self.0.audit);
             let record = self.next_record(&mut head, trail, None);
             let (id, lost) = ((record.seq, record.digest), Arc::clone(&self.0.lost));
-            changes.push(Change::PutAudit(record));
+            changes.push(Change::PutAudit(Box::new(record)));
             let done = move |result: std::result::Result<(), StoreError>| {
                 if result.is_err() {
                     lock(&lost).push(id);
@@ -429,8 +440,10 @@ impl Sso {
     fn end_session(&self, session: Session) -> Result<Vec<Change>> {
         let owner = crate::record::Owner::Session(session.digest);
         let attributes = self.store().attributes(&owner)?;
-        let mut changes: Vec<_> =
-            attributes.into_iter().map(|it| Change::DeleteAttribute(owner.clone(), it.name)).collect();
+        let mut changes: Vec<_> = attributes
+            .into_iter()
+            .map(|it| Change::DeleteAttribute(owner.clone(), it.name))
+            .collect();
         changes.push(Change::DeleteSession(Box::new(session)));
         Ok(changes)
     }
@@ -460,10 +473,13 @@ fn digest_key(store: &dyn UserStore, keys: &KeyRing) -> Result<DigestKey> {
         let bytes = keys.decrypt(&sealed).map_err(|error| {
             unreadable(format!("{error}: use the secret.key that this data was written with"))
         })?;
-        return DigestKey::from_bytes(&bytes).ok_or_else(|| unreadable("it has another length".to_owned()));
+        return DigestKey::from_bytes(&bytes)
+            .ok_or_else(|| unreadable("it has another length".to_owned()));
     }
-    if store.users(None, 1)?.first().is_some() || store.last_audit()?.is_some() {
-        return Err(unreadable("it is gone, and nothing can be found without it: restore a backup".to_owned()));
+    if !store.users(None, 1)?.is_empty() || store.last_audit()?.is_some() {
+        return Err(unreadable(
+            "it is gone, and nothing can be found without it: restore a backup".to_owned(),
+        ));
     }
     let key = DigestKey::generate()?;
     let (sender, outcome) = sync_channel(1);

@@ -172,7 +172,7 @@ pub enum Change {
     /// A password reset is over.
     DeleteReset(Reset),
     /// A record of the audit.
-    PutAudit(AuditRecord),
+    PutAudit(Box<AuditRecord>),
     /// A record of the audit is not kept any longer.
     DeleteAudit(u64),
     /// A small value.

@@ -44,10 +44,13 @@ async fn what_was_answered_outlives_a_kill() {
                     }
                     answered.lock().unwrap().users.push(name.clone());
                     let login = json!({"username": name, "password": PASSWORD});
-                    let Some(session) = call("POST", "/zato/sso/user/login", login).await else { return };
+                    let Some(session) = call("POST", "/zato/sso/user/login", login).await else {
+                        return;
+                    };
                     let ust = session["ust"].as_str().unwrap().to_owned();
                     answered.lock().unwrap().tokens.push(ust.clone());
-                    let attribute = json!({"ust": ust, "name": "a", "value": name, "encrypt": true});
+                    let attribute =
+                        json!({"ust": ust, "name": "a", "value": name, "encrypt": true});
                     if call("PUT", "/zato/sso/user/attr", attribute).await.is_none() {
                         return;
                     }
@@ -67,7 +70,12 @@ async fn what_was_answered_outlives_a_kill() {
         };
         assert!(!known.0.is_empty(), "nothing was made in time");
         let listed = parse(&on(&world.server, &["sso", "list", "--output", "json"]).await);
-        let names: std::collections::HashSet<_> = listed.as_array().unwrap().iter().map(|it| it["username"].as_str().unwrap().to_owned()).collect();
+        let names: std::collections::HashSet<_> = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["username"].as_str().unwrap().to_owned())
+            .collect();
         for name in &known.0 {
             assert!(names.contains(name), "{name} is lost");
         }
@@ -88,13 +96,20 @@ async fn what_was_answered_outlives_a_kill() {
 }
 
 /// The JSON that came back, if any did.
-async fn request_or_nothing(address: std::net::SocketAddr, method: &str, path: &str, body: String) -> Option<Value> {
+async fn request_or_nothing(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    body: String,
+) -> Option<Value> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     stream.write_all((head + &body).as_bytes()).await.ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }
-

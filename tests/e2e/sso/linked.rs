@@ -41,9 +41,13 @@ async fn a_call_with_linked_credentials_has_a_session_of_the_user() {
     world.ok("POST", "/user/lock", target.clone()).await;
     assert_eq!(ping(&world, "/ping", &crm).await.status, 403);
     world.ok("DELETE", "/user/lock", target).await;
-    world.ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "is_totp_enabled": true})).await;
+    world
+        .ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "is_totp_enabled": true}))
+        .await;
     assert_eq!(ping(&world, "/ping", &crm).await.status, 403);
-    world.ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "is_totp_enabled": false})).await;
+    world
+        .ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "is_totp_enabled": false}))
+        .await;
     assert_eq!(ping(&world, "/ping", &crm).await.status, 200);
     world.ok("DELETE", "/user/linked", link.clone()).await;
     assert_eq!(ping(&world, "/ping", &crm).await.header("x-zato-sso-ust"), "");
@@ -59,7 +63,9 @@ async fn a_link_goes_with_its_credentials() {
     world.ok("POST", "/user/linked", link).await;
     delete(&world.server, "channel_rest", "erp").await;
     delete(&world.server, "security", "erp").await;
-    let again = json!({"name": "erp", "type": "basic_auth", "username": "erp", "password": "other"}).to_string();
+    let again =
+        json!({"name": "erp", "type": "basic_auth", "username": "erp", "password": "other"})
+            .to_string();
     assert_eq!(admin(&world.server, "POST", "/api/v1/objects/security", &again).await.status, 201);
     patch(&world.server, "channel_rest", "ping", json!({"security_name": "erp"})).await;
     let answer = ping(&world, "/ping", &basic("erp", "other")).await;

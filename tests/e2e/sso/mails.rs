@@ -18,39 +18,63 @@ fn token(mail: &str) -> String {
 
 #[tokio::test]
 async fn a_sign_up_from_the_first_mail_to_the_welcome() {
-    let world = World::with("[sso.signup]\nemail_confirm_url = 'https://e.org/c#'\n", "security: []").await;
+    let world =
+        World::with("[sso.signup]\nemail_confirm_url = 'https://e.org/c#'\n", "security: []").await;
     let request = json!({"username": "joe", "password": PASSWORD, "email": "joe@example.com"});
     let answer = world.ok("POST", "/user/signup", request.clone()).await;
     assert!(answer.get("confirm_token").is_none(), "only the mail has it: {answer}");
     let mail = world.mail(0).await;
-    assert!(mail.contains("To: joe@example.com") && mail.contains("From: confirm@example.com"), "{mail}");
+    assert!(
+        mail.contains("To: joe@example.com") && mail.contains("From: confirm@example.com"),
+        "{mail}"
+    );
     assert!(mail.contains("https://e.org/c#"), "{mail}");
     let login = json!({"username": "joe", "password": PASSWORD});
     assert_eq!(world.refused("POST", "/user/login", login.clone()).await, "E005003");
     // Looking at the link changes nothing: the page sends what the button says.
-    assert_eq!(world.refused("PATCH", "/user/signup", json!({"confirm_token": "nonsense"})).await, "E005001");
+    assert_eq!(
+        world.refused("PATCH", "/user/signup", json!({"confirm_token": "nonsense"})).await,
+        "E005001"
+    );
     // Lost? Again, with the same password: the new one works, the former does not.
     world.ok("POST", "/user/signup", request).await;
     let second = world.mail(1).await;
-    assert_eq!(world.refused("PATCH", "/user/signup", json!({"confirm_token": token(&mail)})).await, "E005001");
+    assert_eq!(
+        world.refused("PATCH", "/user/signup", json!({"confirm_token": token(&mail)})).await,
+        "E005001"
+    );
     world.ok("PATCH", "/user/signup", json!({"confirm_token": token(&second)})).await;
-    assert_eq!(world.refused("PATCH", "/user/signup", json!({"confirm_token": token(&second)})).await, "E005001");
+    assert_eq!(
+        world.refused("PATCH", "/user/signup", json!({"confirm_token": token(&second)})).await,
+        "E005001"
+    );
     assert_eq!(world.refused("POST", "/user/login", login.clone()).await, "E005004");
-    let found = world.ok("GET", "/user/search", json!({"ust": world.root, "approval_status": "before_decision"})).await;
+    let found = world
+        .ok("GET", "/user/search", json!({"ust": world.root, "approval_status": "before_decision"}))
+        .await;
     assert_eq!(found["total"], 1, "{found}");
     let id = &found["result"][0]["user_id"];
     world.ok("POST", "/user/approve", json!({"ust": world.root, "user_id": id})).await;
     let welcome = world.mail(2).await;
-    assert!(welcome.contains("Subject: Welcome to Our site") && welcome.contains("From: welcome@example.com"), "{welcome}");
+    assert!(
+        welcome.contains("Subject: Welcome to Our site")
+            && welcome.contains("From: welcome@example.com"),
+        "{welcome}"
+    );
     world.ok("POST", "/user/login", login).await;
-    assert_eq!(world.refused("POST", "/user/signup", json!({"username": "x", "password": PASSWORD})).await, "E005001");
+    assert_eq!(
+        world.refused("POST", "/user/signup", json!({"username": "x", "password": PASSWORD})).await,
+        "E005001"
+    );
 }
 
 #[tokio::test]
 async fn a_password_that_was_forgotten() {
     let world = World::start().await;
     let id = world.create("joe").await;
-    world.ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "email": "joe@example.com"})).await;
+    world
+        .ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "email": "joe@example.com"}))
+        .await;
     let session = world.login("joe").await;
     // Section 9, 46: nobody is told whether there is such a user.
     for name in ["nobody", "root", "joe"] {
@@ -58,13 +82,23 @@ async fn a_password_that_was_forgotten() {
         assert_eq!(answer.as_object().unwrap().len(), 3, "{answer}");
     }
     let token = token(&world.mail(0).await);
-    let key = world.ok("PATCH", "/password/reset", json!({ "token": token })).await["reset_key"].clone();
+    let key =
+        world.ok("PATCH", "/password/reset", json!({ "token": token })).await["reset_key"].clone();
     let complete = |password: &str| json!({"token": token, "reset_key": key, "password": password});
     assert_eq!(world.refused("DELETE", "/password/reset", complete("short")).await, "E003002");
     world.ok("DELETE", "/password/reset", complete("another horse another staple")).await;
-    assert_eq!(world.refused("DELETE", "/password/reset", complete("a third horse, a third staple")).await, "E010001");
+    assert_eq!(
+        world.refused("DELETE", "/password/reset", complete("a third horse, a third staple")).await,
+        "E010001"
+    );
     assert_eq!(world.refused("GET", "/user", json!({"ust": session})).await, "E007001");
-    world.ok("POST", "/user/login", json!({"username": "joe", "password": "another horse another staple"})).await;
+    world
+        .ok(
+            "POST",
+            "/user/login",
+            json!({"username": "joe", "password": "another horse another staple"}),
+        )
+        .await;
     assert_eq!(world.mails().len(), 1);
     assert!(!world.server.log().contains(&token));
 }
@@ -113,7 +147,9 @@ async fn mails_go_to_a_server() {
     let (server, mut mails) = smtp().await;
     let world = World::start().await;
     let id = world.create("joe").await;
-    world.ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "email": "joe@example.com"})).await;
+    world
+        .ok("PATCH", "/user", json!({"ust": world.root, "user_id": id, "email": "joe@example.com"}))
+        .await;
     // Settings are taken while it runs.
     let file = world.server.data().join("spanwire.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -122,11 +158,15 @@ async fn mails_go_to_a_server() {
     assert_eq!(on(&world.server, &["config", "reload"]).await.code, 0);
     world.ok("POST", "/password/reset", json!({"credential": "joe"})).await;
     let mail = tokio::time::timeout(spanwire_tests::PATIENCE, mails.recv()).await.unwrap().unwrap();
-    assert!(mail.contains("Subject: Password reset") && mail.contains("To: joe@example.com"), "{mail}");
+    assert!(
+        mail.contains("Subject: Password reset") && mail.contains("To: joe@example.com"),
+        "{mail}"
+    );
     assert!(world.mails().is_empty());
     // A server that is not there is an error in the log, and nobody else's.
     std::fs::write(&file, text.replace(line, "server = 'smtp://127.0.0.1:1'")).unwrap();
     assert_eq!(on(&world.server, &["config", "reload"]).await.code, 0);
     world.ok("POST", "/password/reset", json!({"credential": "joe"})).await;
-    eventually("it is logged", async || world.server.log().contains("a mail could not be sent")).await;
+    eventually("it is logged", async || world.server.log().contains("a mail could not be sent"))
+        .await;
 }

@@ -1,8 +1,8 @@
 //! Who may do what: every operation of the table, for every role, over REST and over WebSockets.
 
 use serde_json::{Value, json};
-use spanwire_sso::operation::{ENDPOINTS, Endpoint, Who};
 use spanwire_sso::Operation;
+use spanwire_sso::operation::{ENDPOINTS, Endpoint, Who};
 use spanwire_tests::Client;
 
 use super::{PASSWORD, World};
@@ -22,7 +22,10 @@ enum Role {
 fn may(endpoint: &Endpoint, role: Role) -> bool {
     match endpoint.who {
         Who::Anybody => true,
-        Who::Owner => matches!(role, Role::Owner | Role::SuperUser) || (role == Role::User && is_about_oneself(endpoint)),
+        Who::Owner => {
+            matches!(role, Role::Owner | Role::SuperUser)
+                || (role == Role::User && is_about_oneself(endpoint))
+        }
         Who::SuperUser => role == Role::SuperUser,
     }
 }
@@ -68,27 +71,44 @@ impl Cell {
         match endpoint.operation {
             Op::Login => json!({"username": name, "password": PASSWORD}),
             Op::Logout => json!({"ust": caller}),
-            Op::Signup => json!({"username": format!("{name}.new"), "password": PASSWORD, "email": format!("{name}@example.com")}),
+            Op::Signup => {
+                json!({"username": format!("{name}.new"), "password": PASSWORD, "email": format!("{name}@example.com")})
+            }
             Op::ResetBegin => json!({"credential": name}),
             Op::GetUser => whom(json!({"ust": caller})),
-            Op::CreateUser => json!({"ust": caller, "username": format!("{name}.made"), "password": PASSWORD}),
+            Op::CreateUser => {
+                json!({"ust": caller, "username": format!("{name}.made"), "password": PASSWORD})
+            }
             Op::UpdateUser => whom(json!({"ust": caller, "first_name": "X"})),
-            Op::DeleteUser | Op::Approve | Op::Reject | Op::Lock | Op::Unlock => json!({"ust": caller, "user_id": id}),
-            Op::ChangePassword => whom(json!({"ust": caller, "new_password": "another horse another staple", "old_password": PASSWORD})),
+            Op::DeleteUser | Op::Approve | Op::Reject | Op::Lock | Op::Unlock => {
+                json!({"ust": caller, "user_id": id})
+            }
+            Op::ChangePassword => whom(
+                json!({"ust": caller, "new_password": "another horse another staple", "old_password": PASSWORD}),
+            ),
             Op::ResetTotp => whom(json!({"ust": caller, "totp_key": "", "totp_label": "x"})),
             Op::Search | Op::SessionRenew => json!({"ust": caller}),
             Op::LinkedList => whom(json!({"ust": caller})),
             Op::LinkedCreate | Op::LinkedDelete => {
                 json!({"ust": caller, "user_id": id, "auth_type": "basic_auth", "auth_username": "crm", "is_active": true})
             }
-            Op::SessionVerify | Op::SessionGet => json!({"current_ust": caller, "target_ust": self.target}),
+            Op::SessionVerify | Op::SessionGet => {
+                json!({"current_ust": caller, "target_ust": self.target})
+            }
             Op::SessionList if role == Role::Owner => json!({"ust": caller}),
             Op::SessionList => json!({"current_ust": caller, "target_ust": self.target}),
-            Op::UserAttrExists | Op::UserAttrGet | Op::UserAttrDelete => whom(json!({"ust": caller, "name": "a"})),
+            Op::UserAttrExists | Op::UserAttrGet | Op::UserAttrDelete => {
+                whom(json!({"ust": caller, "name": "a"}))
+            }
             Op::UserAttrNames => whom(json!({"ust": caller})),
-            Op::UserAttrCreate | Op::UserAttrSet => whom(json!({"ust": caller, "name": "new", "value": "1"})),
+            Op::UserAttrCreate | Op::UserAttrSet => {
+                whom(json!({"ust": caller, "name": "new", "value": "1"}))
+            }
             Op::UserAttrUpdate => whom(json!({"ust": caller, "name": "a", "value": "1"})),
-            Op::SessionAttrUpdate | Op::SessionAttrExists | Op::SessionAttrGet | Op::SessionAttrDelete => {
+            Op::SessionAttrUpdate
+            | Op::SessionAttrExists
+            | Op::SessionAttrGet
+            | Op::SessionAttrDelete => {
                 json!({"current_ust": caller, "target_ust": self.target, "name": "a", "value": "1"})
             }
             Op::SessionAttrNames => json!({"current_ust": caller, "target_ust": self.target}),
@@ -104,7 +124,13 @@ impl Cell {
         use Operation as Op;
         match endpoint.operation {
             Op::UserAttrUpdate => {
-                world.ok("POST", "/user/attr", json!({"ust": self.target, "name": "a", "value": "0"})).await;
+                world
+                    .ok(
+                        "POST",
+                        "/user/attr",
+                        json!({"ust": self.target, "name": "a", "value": "0"}),
+                    )
+                    .await;
             }
             Op::SessionAttrUpdate => {
                 let body = json!({"current_ust": self.target, "target_ust": self.target, "name": "a", "value": "0"});
@@ -131,7 +157,10 @@ impl Cell {
 
 /// Those that take a token which only a mail has: they are anybody's, and their refusals are tested elsewhere.
 fn needs_mail(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.operation, Operation::ConfirmSignup | Operation::ResetAccess | Operation::ResetComplete)
+    matches!(
+        endpoint.operation,
+        Operation::ConfirmSignup | Operation::ResetAccess | Operation::ResetComplete
+    )
 }
 
 const OBJECTS: &str = "\
@@ -140,7 +169,11 @@ const OBJECTS: &str = "\
     wsx_gateway: [{name: sso.gateway, services_allowed: ['zato.sso.*']}]\n";
 
 async fn run(over: &str) {
-    let world = World::with("[sso.login]\nfailures_per_address = 100000\n[sso.signup]\nper_address = 1000\n", OBJECTS).await;
+    let world = World::with(
+        "[sso.login]\nfailures_per_address = 100000\n[sso.signup]\nper_address = 1000\n",
+        OBJECTS,
+    )
+    .await;
     world.create("other").await;
     let mut socket = Client::log_in(&world.server.ws("/ws/sso"), "crm", "secret1").await;
     let mut cells = 0;
@@ -154,14 +187,23 @@ async fn run(over: &str) {
             let answer = if over == "rest" {
                 let path = endpoint.path.strip_prefix("/zato/sso").unwrap();
                 let answer = world.send(endpoint.method, path, &input).await;
-                assert!(matches!(answer.status, 200 | 403), "{:?} {role:?}: {answer:?}", endpoint.operation);
+                assert!(
+                    matches!(answer.status, 200 | 403),
+                    "{:?} {role:?}: {answer:?}",
+                    endpoint.operation
+                );
                 answer.json()
             } else {
                 let reply = socket.invoke(endpoint.service, &input).await;
                 reply["data"].clone()
             };
-            let expected = if may(endpoint, role) && !needs_mail(endpoint) { "ok" } else { "error" };
-            assert_eq!(answer["status"], expected, "{:?} as {role:?} over {over}: {answer}", endpoint.operation);
+            let expected =
+                if may(endpoint, role) && !needs_mail(endpoint) { "ok" } else { "error" };
+            assert_eq!(
+                answer["status"], expected,
+                "{:?} as {role:?} over {over}: {answer}",
+                endpoint.operation
+            );
             cell.undo(&world, endpoint).await;
             cells += 1;
         }

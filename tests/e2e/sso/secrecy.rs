@@ -19,15 +19,21 @@ async fn inv_01_and_03_marked_secrets_are_nowhere() {
     let ust = world.ok("POST", "/user/login", login).await["ust"].as_str().unwrap().to_owned();
     let totp = json!({"ust": ust, "totp_key": "", "totp_label": "MARKED-label"});
     let key = world.ok("PATCH", "/user/totp", totp).await["totp_key"].as_str().unwrap().to_owned();
-    let attribute = json!({"ust": ust, "name": "tag", "value": "MARKED-attribute", "encrypt": true});
+    let attribute =
+        json!({"ust": ust, "name": "tag", "value": "MARKED-attribute", "encrypt": true});
     world.ok("POST", "/user/attr", attribute).await;
     world.ok("POST", "/password/reset", json!({"credential": "joe"})).await;
     let mail = world.mail(0).await;
     let token = mail.lines().find(|line| line.starts_with("  ")).unwrap().trim().to_owned();
-    let reset_key = world.ok("PATCH", "/password/reset", json!({ "token": token })).await["reset_key"].as_str().unwrap().to_owned();
+    let reset_key =
+        world.ok("PATCH", "/password/reset", json!({ "token": token })).await["reset_key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
     // Mistakes are where secrets get into logs.
     for body in [
-        json!({"ust": ust}), json!({"username": second, "password": second, "totp_code": second}),
+        json!({"ust": ust}),
+        json!({"username": second, "password": second, "totp_code": second}),
         json!({"username": ["MARKED-list"], "password": password}),
     ] {
         let mut body = body;
@@ -40,11 +46,20 @@ async fn inv_01_and_03_marked_secrets_are_nowhere() {
     let signup = json!({"username": "newbie", "password": "MARKED-signup-pass", "email": "MARKED-two@example.com"});
     world.ok("POST", "/user/signup", signup).await;
     world.mail(1).await;
-    let audit = on(&world.server, &["sso", "audit", "list", "--output", "json", "--limit", "1000"]).await.out;
+    let audit = on(&world.server, &["sso", "audit", "list", "--output", "json", "--limit", "1000"])
+        .await
+        .out;
     let metrics = spanwire_tests::http::admin(&world.server, "GET", "/metrics", "").await.body;
     assert!(world.server.stop().success());
     let secrets = [
-        "MARKED", &*key, &*ust, &*token, &*reset_key, &*world.root, "another horse", super::PASSWORD,
+        "MARKED",
+        &*key,
+        &*ust,
+        &*token,
+        &*reset_key,
+        &*world.root,
+        "another horse",
+        super::PASSWORD,
     ];
     let log = world.server.log();
     for secret in secrets {
@@ -52,7 +67,11 @@ async fn inv_01_and_03_marked_secrets_are_nowhere() {
         assert!(!audit.contains(secret), "{secret} is in the audit");
         assert!(!metrics.contains(secret), "{secret} is in the metrics");
         for file in files(&world.server.data()) {
-            assert!(!contains(&std::fs::read(&file).unwrap(), secret), "{secret} is in {}", file.display());
+            assert!(
+                !contains(&std::fs::read(&file).unwrap(), secret),
+                "{secret} is in {}",
+                file.display()
+            );
         }
     }
 }

@@ -36,7 +36,11 @@ async fn is_closed_soon(client: &mut Client) {
     let begun = Instant::now();
     let (_, frame) = client.receive_close().await;
     assert_eq!(frame.map(|frame| u16::from(frame.code)), Some(1008));
-    assert!(begun.elapsed() < Duration::from_millis(1_500), "a second, and a half for a busy machine: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(1_500),
+        "a second, and a half for a busy machine: {:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -51,7 +55,12 @@ async fn a_user_logs_in_with_a_password_or_with_a_session() {
         let (_, reply) = log_in(&world, name, &ust, None).await;
         assert_eq!(reply["meta"]["status"], 200, "{reply}");
     }
-    for (name, secret) in [("joe", "wrong password 12345"), ("root", ust.as_str()), ("joe", "gAAAAnothing"), ("nobody", PASSWORD)] {
+    for (name, secret) in [
+        ("joe", "wrong password 12345"),
+        ("root", ust.as_str()),
+        ("joe", "gAAAAnothing"),
+        ("nobody", PASSWORD),
+    ] {
         let (_, reply) = log_in(&world, name, secret, None).await;
         assert_eq!(reply["meta"]["status"], 403, "{name}: {reply}");
     }
@@ -59,7 +68,11 @@ async fn a_user_logs_in_with_a_password_or_with_a_session() {
     client.close(1000, "").await;
     let root = json!({"ust": ust});
     eventually("one session is left", async || {
-        world.ok("GET", "/user/session/list", root.clone()).await["result"].as_array().unwrap().len() == 1
+        world.ok("GET", "/user/session/list", root.clone()).await["result"]
+            .as_array()
+            .unwrap()
+            .len()
+            == 1
     })
     .await;
 }
@@ -69,7 +82,10 @@ async fn a_user_with_codes_needs_one() {
     let world = world().await;
     world.create("joe").await;
     let ust = world.login("joe").await;
-    let key = world.ok("PATCH", "/user/totp", json!({"ust": ust, "totp_key": "", "totp_label": "phone"})).await["totp_key"].clone();
+    let key = world
+        .ok("PATCH", "/user/totp", json!({"ust": ust, "totp_key": "", "totp_label": "phone"}))
+        .await["totp_key"]
+        .clone();
     world.ok("PATCH", "/user", json!({"ust": ust, "is_totp_enabled": true})).await;
     let key = spanwire_crypto::Secret::new(key.as_str().unwrap().to_owned());
     let (_, reply) = log_in(&world, "joe", PASSWORD, None).await;
@@ -86,7 +102,9 @@ async fn what_ends_a_session_closes_its_sockets() {
     let world = world().await;
     world.create("ann").await;
     let (mut other, _) = log_in(&world, "ann", PASSWORD, None).await;
-    for (number, ending) in ["logout", "lock", "reject", "delete", "password", "revoke"].into_iter().enumerate() {
+    for (number, ending) in
+        ["logout", "lock", "reject", "delete", "password", "revoke"].into_iter().enumerate()
+    {
         let name = format!("joe{number}");
         let id = world.create(&name).await;
         let ust = world.login(&name).await;
@@ -119,8 +137,15 @@ async fn what_ends_a_session_closes_its_sockets() {
 #[tokio::test]
 async fn only_websocket_channels_have_users_as_their_security() {
     let world = world().await;
-    let rest = json!({"name": "r", "url_path": "/r", "service": "zato.ping", "security_name": "users"});
-    let answer = spanwire_tests::http::admin(&world.server, "POST", "/api/v1/objects/channel_rest", &rest.to_string()).await;
+    let rest =
+        json!({"name": "r", "url_path": "/r", "service": "zato.ping", "security_name": "users"});
+    let answer = spanwire_tests::http::admin(
+        &world.server,
+        "POST",
+        "/api/v1/objects/channel_rest",
+        &rest.to_string(),
+    )
+    .await;
     assert_eq!(answer.status, 422, "{answer:?}");
     assert!(answer.body.contains("single sign-on"), "{answer:?}");
 }

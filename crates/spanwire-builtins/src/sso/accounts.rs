@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use spanwire_sso::Secret;
 use spanwire_service::{Context, ServiceError};
-use spanwire_sso::{
-    Call, Login, LoginMetadata, NewUser, Operation, Page, PasswordChange, Search,
-};
+use spanwire_sso::Secret;
+use spanwire_sso::{Call, Login, LoginMetadata, NewUser, Operation, Page, PasswordChange, Search};
 
 use super::answer::{self, Outcome};
 use super::input::Input;
@@ -21,7 +19,10 @@ pub(super) async fn login(
     input: &Input,
 ) -> Result<Outcome, ServiceError> {
     let (username, password) = (input.required("username")?, input.required_secret("password")?);
-    let metadata = LoginMetadata { remote_addr: input.given("remote_addr")?, user_agent: input.given("user_agent")? };
+    let metadata = LoginMetadata {
+        remote_addr: input.given("remote_addr")?,
+        user_agent: input.given("user_agent")?,
+    };
     let login = Login {
         username,
         password,
@@ -31,12 +32,16 @@ pub(super) async fn login(
     };
     let hook = ExpiryHook::of(services, ctx, &call);
     let work = move |sso: &spanwire_sso::Sso| {
-        let opened = sso.login_for(&call, login, |username| hook.and_then(|hook| hook.ask(username)))?;
+        let opened =
+            sso.login_for(&call, &login, |username| hook.and_then(|hook| hook.ask(username)))?;
         let mut answer = Map::new();
         answer.insert("ust".to_owned(), opened.token.expose().into());
         if opened.warns_of_expiry {
             answer.insert("status".to_owned(), "warning".into());
-            answer.insert("sub_status".to_owned(), json!([spanwire_sso::Code::PasswordExpiresSoon.as_str()]));
+            answer.insert(
+                "sub_status".to_owned(),
+                json!([spanwire_sso::Code::PasswordExpiresSoon.as_str()]),
+            );
         }
         Ok(answer)
     };
@@ -72,7 +77,8 @@ impl ExpiryHook {
         });
         let asking = self.ctx.call(&self.service, &input);
         let answer: Result<Value, _> = self.runtime.block_on(asking);
-        let expiry = answer.as_ref().ok().and_then(|answer| answer.get("expiry")).and_then(Value::as_u64);
+        let expiry =
+            answer.as_ref().ok().and_then(|answer| answer.get("expiry")).and_then(Value::as_u64);
         if expiry.is_none() {
             tracing::warn!(cid = %self.ctx.cid(), hook = self.service, "the hook for the length of sessions gave none");
         }
@@ -80,7 +86,12 @@ impl ExpiryHook {
     }
 }
 
-pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &Input) -> Result<Work, ServiceError> {
+pub(super) fn prepare(
+    operation: Operation,
+    ctx: &Context,
+    call: Call,
+    input: &Input,
+) -> Result<Work, ServiceError> {
     let token = || input.token(ctx, "ust");
     Ok(match operation {
         Operation::Logout => {
@@ -106,8 +117,11 @@ pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &I
             Box::new(move |sso| Ok(answer::user(&sso.create_user(&call, &token, new)?, false)))
         }
         Operation::UpdateUser => {
-            let (token, user_id, fields) = (token()?, input.given("user_id")?, input.fields().clone());
-            Box::new(move |sso| sso.update_user(&call, &token, user_id.as_deref(), &fields).map(done))
+            let (token, user_id, fields) =
+                (token()?, input.given("user_id")?, input.fields().clone());
+            Box::new(move |sso| {
+                sso.update_user(&call, &token, user_id.as_deref(), &fields).map(done)
+            })
         }
         Operation::DeleteUser => {
             let (token, user_id) = (token()?, input.required("user_id")?);
@@ -130,14 +144,25 @@ pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &I
             Box::new(move |sso| sso.unlock_user(&call, &token, &user_id).map(done))
         }
         Operation::ChangePassword => {
-            let (token, user_id, change) = (token()?, input.given("user_id")?, password_change(input)?);
-            Box::new(move |sso| sso.change_password(&call, &token, user_id.as_deref(), &change).map(done))
+            let (token, user_id, change) =
+                (token()?, input.given("user_id")?, password_change(input)?);
+            Box::new(move |sso| {
+                sso.change_password(&call, &token, user_id.as_deref(), &change).map(done)
+            })
         }
         Operation::ResetTotp => {
-            let (token, user_id, code) = (token()?, input.given("user_id")?, input.given("totp_code")?);
+            let (token, user_id, code) =
+                (token()?, input.given("user_id")?, input.given("totp_code")?);
             let (key, label) = (input.required("totp_key")?, input.required("totp_label")?);
             Box::new(move |sso| {
-                let key = sso.reset_totp_key(&call, &token, user_id.as_deref(), &key, &label, code.as_deref())?;
+                let key = sso.reset_totp_key(
+                    &call,
+                    &token,
+                    user_id.as_deref(),
+                    &key,
+                    &label,
+                    code.as_deref(),
+                )?;
                 Ok([("totp_key".to_owned(), key.expose().into())].into_iter().collect())
             })
         }
@@ -154,7 +179,8 @@ pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &I
         }
         _ => {
             let secret = |key: &str| input.text(key).map(|it| Secret::new(it.unwrap_or_default()));
-            let (token, key, password) = (secret("token")?, secret("reset_key")?, secret("password")?);
+            let (token, key, password) =
+                (secret("token")?, secret("reset_key")?, secret("password")?);
             Box::new(move |sso| sso.complete_reset(&call, &token, &key, &password).map(done))
         }
     })

@@ -106,7 +106,8 @@ impl PayloadService for MethodNotAllowed {
     fn call(&self, ctx: Context, input: Payload) -> BoxFuture<'_, Result<Payload, ServiceError>> {
         ctx.set_http_status(405);
         let answer = json!({"status": "error", "sub_status": [Code::NotAllowed.as_str()], "cid": ctx.cid().to_string()});
-        let answer = Payload::from_serialize(input.codec(), &answer).map_err(ServiceError::internal);
+        let answer =
+            Payload::from_serialize(input.codec(), &answer).map_err(ServiceError::internal);
         Box::pin(std::future::ready(answer))
     }
 }

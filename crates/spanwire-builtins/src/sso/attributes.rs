@@ -1,20 +1,30 @@
 //! Attributes of users and of sessions: one, or several at once.
 
 use serde_json::{Map, Value, json};
-use spanwire_sso::Secret;
 use spanwire_service::{Context, ServiceError};
+use spanwire_sso::Secret;
 use spanwire_sso::{AttributeInput, AttributeView, Call, Code, Operation, Scope, SsoError};
 
 use super::answer::{expiry, time};
 use super::input::{self, Input, bad};
 use super::{Work, done};
 
-pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &Input) -> Result<Work, ServiceError> {
+pub(super) fn prepare(
+    operation: Operation,
+    ctx: &Context,
+    call: Call,
+    input: &Input,
+) -> Result<Work, ServiceError> {
     use Operation as Op;
     let is_session = matches!(
         operation,
-        Op::SessionAttrCreate | Op::SessionAttrUpdate | Op::SessionAttrSet | Op::SessionAttrDelete | Op::SessionAttrGet
-            | Op::SessionAttrExists | Op::SessionAttrNames
+        Op::SessionAttrCreate
+            | Op::SessionAttrUpdate
+            | Op::SessionAttrSet
+            | Op::SessionAttrDelete
+            | Op::SessionAttrGet
+            | Op::SessionAttrExists
+            | Op::SessionAttrNames
     );
     let (token, scope) = match is_session {
         false => (input.token(ctx, "ust")?, Scope::User(input.given("user_id")?)),
@@ -25,18 +35,18 @@ pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &I
     };
     let wanted = Wanted::read(input)?;
     Ok(match operation {
-        Op::UserAttrCreate | Op::SessionAttrCreate => {
-            Box::new(move |sso| sso.create_attributes(&call, &token, &scope, &wanted.inputs()?).map(done))
-        }
-        Op::UserAttrUpdate | Op::SessionAttrUpdate => {
-            Box::new(move |sso| sso.update_attributes(&call, &token, &scope, &wanted.inputs()?).map(done))
-        }
-        Op::UserAttrSet | Op::SessionAttrSet => {
-            Box::new(move |sso| sso.set_attributes(&call, &token, &scope, &wanted.inputs()?).map(done))
-        }
-        Op::UserAttrDelete | Op::SessionAttrDelete => {
-            Box::new(move |sso| sso.delete_attributes(&call, &token, &scope, &wanted.names()?).map(done))
-        }
+        Op::UserAttrCreate | Op::SessionAttrCreate => Box::new(move |sso| {
+            sso.create_attributes(&call, &token, &scope, &wanted.inputs()?).map(done)
+        }),
+        Op::UserAttrUpdate | Op::SessionAttrUpdate => Box::new(move |sso| {
+            sso.update_attributes(&call, &token, &scope, &wanted.inputs()?).map(done)
+        }),
+        Op::UserAttrSet | Op::SessionAttrSet => Box::new(move |sso| {
+            sso.set_attributes(&call, &token, &scope, &wanted.inputs()?).map(done)
+        }),
+        Op::UserAttrDelete | Op::SessionAttrDelete => Box::new(move |sso| {
+            sso.delete_attributes(&call, &token, &scope, &wanted.names()?).map(done)
+        }),
         Op::UserAttrGet | Op::SessionAttrGet => {
             let decrypts = input.flag("decrypt")?.unwrap_or(true);
             Box::new(move |sso| {
@@ -50,7 +60,9 @@ pub(super) fn prepare(operation: Operation, ctx: &Context, call: Call, input: &I
             let exist = sso.attributes_exist(&call, &token, &scope, &names)?;
             let result: Value = match wanted {
                 Wanted::One(_) => exist.first().copied().unwrap_or_default().into(),
-                _ => Value::Object(names.into_iter().zip(exist.into_iter().map(Value::Bool)).collect()),
+                _ => Value::Object(
+                    names.into_iter().zip(exist.into_iter().map(Value::Bool)).collect(),
+                ),
             };
             Ok([("result".to_owned(), result)].into_iter().collect())
         }),
@@ -77,15 +89,18 @@ impl Wanted {
             None | Some(Value::Null) => Ok(Self::Nothing),
             Some(Value::Array(items)) => {
                 let read = |value: &Value| match value {
-                    Value::String(name) => Ok(AttributeInput { name: name.clone(), ..AttributeInput::default() }),
+                    Value::String(name) => {
+                        Ok(AttributeInput { name: name.clone(), ..AttributeInput::default() })
+                    }
                     Value::Object(fields) => item(fields),
                     _ => Err(bad()),
                 };
                 items.iter().map(read).collect::<Result<_, _>>().map(Self::Many)
             }
-            Some(Value::String(name)) => {
-                Ok(Self::Many(vec![AttributeInput { name: name.clone(), ..AttributeInput::default() }]))
-            }
+            Some(Value::String(name)) => Ok(Self::Many(vec![AttributeInput {
+                name: name.clone(),
+                ..AttributeInput::default()
+            }])),
             Some(_) => Err(bad()),
         }
     }
@@ -110,7 +125,8 @@ impl Wanted {
                 None => [("found".to_owned(), false.into())].into_iter().collect(),
             },
             _ => {
-                let values = found.iter().map(|it| it.as_ref().map_or(Value::Null, |it| view(it).into()));
+                let values =
+                    found.iter().map(|it| it.as_ref().map_or(Value::Null, |it| view(it).into()));
                 let by_name: Map<_, _> = names.iter().cloned().zip(values).collect();
                 [("result".to_owned(), Value::Object(by_name))].into_iter().collect()
             }

@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
-use spanwire_sso::Secret;
 use spanwire_protocol::Payload;
 use spanwire_service::{Context, ServiceError};
+use spanwire_sso::Secret;
 
 /// The fields of an input.
 pub(super) struct Input(Map<String, Value>);

@@ -37,14 +37,25 @@ pub(super) fn prepare(
             let is_active = input.flag("is_active")?.unwrap_or(true);
             let is_known = (services.is_known)(&auth_type, &auth_username);
             Box::new(move |sso| {
-                sso.create_link(&call, &token, &user_id, &auth_type, &auth_username, is_active, is_known).map(done)
+                sso.create_link(
+                    &call,
+                    &token,
+                    &user_id,
+                    &auth_type,
+                    &auth_username,
+                    is_active,
+                    is_known,
+                )
+                .map(done)
             })
         }
         Operation::LinkedDelete => {
             let (token, user_id) = (token("ust")?, input.text("user_id")?.unwrap_or_default());
             let auth_type = input.text("auth_type")?.unwrap_or_default();
             let auth_username = input.text("auth_username")?.unwrap_or_default();
-            Box::new(move |sso| sso.delete_link(&call, &token, &user_id, &auth_type, &auth_username).map(done))
+            Box::new(move |sso| {
+                sso.delete_link(&call, &token, &user_id, &auth_type, &auth_username).map(done)
+            })
         }
         Operation::SessionVerify => {
             let target = spanwire_sso::Secret::new(input.text("target_ust")?.unwrap_or_default());

@@ -24,7 +24,9 @@ pub(super) async fn signup(
     let own: Vec<_> = validators.iter().filter(|name| *name != VALIDATOR).cloned().collect();
     if !own.is_empty() {
         let (first, checked) = (call.clone(), request.clone());
-        let allowed = services.run(false, move |sso| sso.check_signup(&first, &checked).map(super::done)).await?;
+        let allowed = services
+            .run(false, move |sso| sso.check_signup(&first, &checked).map(super::done))
+            .await?;
         if let Err(error) = allowed {
             return Ok(Err(error));
         }
@@ -33,7 +35,9 @@ pub(super) async fn signup(
         if !is_valid(ctx, &validator, &call, &request).await {
             // What it says is for the log of the application: strangers are told no.
             let refused = call.clone();
-            let refuse = move |sso: &Sso| Err(sso.record_refusal(&refused, Operation::Signup, Code::NotAllowed));
+            let refuse = move |sso: &Sso| {
+                Err(sso.record_refusal(&refused, Operation::Signup, Code::NotAllowed))
+            };
             return services.run(false, refuse).await;
         }
     }
@@ -117,7 +121,9 @@ pub(super) fn begin_reset(services: &Arc<Services>, call: Call, input: &Input) -
                 }
             }));
         }
-        Err(_) => tracing::warn!(cid = call.cid, "too many password resets at a time: one was not begun"),
+        Err(_) => {
+            tracing::warn!(cid = call.cid, "too many password resets at a time: one was not begun")
+        }
     }
     Ok(Map::new())
 }
@@ -132,8 +138,18 @@ impl PayloadService for Validator {
             let request = request(&Input::read(&input)?)?;
             let check = move |sso: &Sso| {
                 let checked = sso.validate_signup(&request);
-                let codes: Vec<_> = checked.err().and_then(|error| error.code()).map(|code| code.as_str()).into_iter().collect();
-                Ok([("is_valid".to_owned(), codes.is_empty().into()), ("sub_status".to_owned(), json!(codes))].into_iter().collect())
+                let codes: Vec<_> = checked
+                    .err()
+                    .and_then(|error| error.code())
+                    .map(|code| code.as_str())
+                    .into_iter()
+                    .collect();
+                Ok([
+                    ("is_valid".to_owned(), codes.is_empty().into()),
+                    ("sub_status".to_owned(), json!(codes)),
+                ]
+                .into_iter()
+                .collect())
             };
             let answer = self.0.run(false, check).await?.map_err(ServiceError::internal)?;
             Payload::from_serialize(codec, &answer).map_err(ServiceError::internal)

@@ -72,13 +72,16 @@ impl Parsed {
         let rounds: u32 = next()?.parse().map_err(|_| HashError::Unknown)?;
         let engine = engine()?;
         // passlib reads the usual alphabet as well.
-        let decode = |text: &str| engine.decode(text.replace('+', ".")).map_err(|_| HashError::Unknown);
+        let decode =
+            |text: &str| engine.decode(text.replace('+', ".")).map_err(|_| HashError::Unknown);
         let (salt, expected) = (decode(next()?)?, decode(next()?)?);
         if next().is_ok() || rounds == 0 || expected.len() != digest.bytes() {
             return Err(HashError::Unknown);
         }
         if rounds > MOST_ROUNDS || salt.len() > MOST_SALT {
-            return Err(HashError::TooExpensive { what: "PBKDF2 takes at most 20,000,000 rounds and 1,024 bytes of salt" });
+            return Err(HashError::TooExpensive {
+                what: "PBKDF2 takes at most 20,000,000 rounds and 1,024 bytes of salt",
+            });
         }
         Ok(Self { digest, rounds, salt, expected })
     }
@@ -95,16 +98,29 @@ impl Parsed {
         let mut derived = Zeroizing::new(vec![0; bytes]);
         // It fails for keys of a length that HMAC does not take, and HMAC takes all.
         let _ = match self.digest {
-            Digest::Sha1 => pbkdf2::pbkdf2::<Hmac<sha1::Sha1>>(password, &self.salt, self.rounds, &mut derived),
-            Digest::Sha256 => pbkdf2::pbkdf2::<Hmac<sha2::Sha256>>(password, &self.salt, self.rounds, &mut derived),
-            Digest::Sha512 => pbkdf2::pbkdf2::<Hmac<sha2::Sha512>>(password, &self.salt, self.rounds, &mut derived),
+            Digest::Sha1 => {
+                pbkdf2::pbkdf2::<Hmac<sha1::Sha1>>(password, &self.salt, self.rounds, &mut derived)
+            }
+            Digest::Sha256 => pbkdf2::pbkdf2::<Hmac<sha2::Sha256>>(
+                password,
+                &self.salt,
+                self.rounds,
+                &mut derived,
+            ),
+            Digest::Sha512 => pbkdf2::pbkdf2::<Hmac<sha2::Sha512>>(
+                password,
+                &self.salt,
+                self.rounds,
+                &mut derived,
+            ),
         };
         derived
     }
 }
 
 fn engine() -> Result<GeneralPurpose, HashError> {
-    let alphabet = Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./");
+    let alphabet =
+        Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./");
     Ok(GeneralPurpose::new(&alphabet.map_err(|_| HashError::Settings)?, NO_PAD))
 }
 

@@ -37,7 +37,8 @@ impl AdminBackend {
             return None;
         }
         let check = move || {
-            let call = spanwire_sso::Call::new(&sso.settings().apps.default, [Ipv4Addr::LOCALHOST.into()]);
+            let call =
+                spanwire_sso::Call::new(&sso.settings().apps.default, [Ipv4Addr::LOCALHOST.into()]);
             sso.authenticate(&call, &token).ok()
         };
         let user = tokio::task::spawn_blocking(check).await.ok().flatten()?;
@@ -155,8 +156,12 @@ impl Backend for AdminBackend {
                 return Err(fail(503, "single sign-on is off: see sso.enabled".to_owned()));
             };
             let sso = sso.sso.clone();
-            let running = tokio::task::spawn_blocking(move || super::sso::run(&sso, &operator, command)).await;
-            running.unwrap_or_else(|_| Err(fail(500, "the command ended unexpectedly: see the log".to_owned())))
+            let running =
+                tokio::task::spawn_blocking(move || super::sso::run(&sso, &operator, command))
+                    .await;
+            running.unwrap_or_else(|_| {
+                Err(fail(500, "the command ended unexpectedly: see the log".to_owned()))
+            })
         })
     }
 

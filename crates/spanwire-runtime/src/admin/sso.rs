@@ -21,7 +21,9 @@ pub(super) fn run(sso: &Sso, operator: &str, command: SsoCommand) -> Result<Valu
 
 fn work(sso: &Sso, call: &Call, command: SsoCommand) -> Result<Value, SsoError> {
     Ok(match command {
-        SsoCommand::CreateUser(new) => user(&sso.create_user_as_operator(call, new_user(new), true)?),
+        SsoCommand::CreateUser(new) => {
+            user(&sso.create_user_as_operator(call, &new_user(new), true)?)
+        }
         SsoCommand::ShowUser { username } => user(&sso.user_as_operator(call, &username)?),
         SsoCommand::DeleteUser { username } => done(sso.delete_user_as_operator(call, &username)?),
         SsoCommand::LockUser { username } => done(sso.lock_as_operator(call, &username, true)?),
@@ -41,7 +43,8 @@ fn work(sso: &Sso, call: &Call, command: SsoCommand) -> Result<Value, SsoError> 
         SsoCommand::ChangePassword { username, password, expiry, must_change } => {
             let is_given = password.is_some();
             let password = password.map(Secret::new);
-            let set = sso.change_password_as_operator(call, &username, password, expiry, must_change)?;
+            let set =
+                sso.change_password_as_operator(call, &username, password, expiry, must_change)?;
             if is_given { json!({}) } else { json!({"password": set.expose()}) }
         }
         SsoCommand::Search(search) => page(&sso.search_as_operator(call, &wanted(search))?),
@@ -68,7 +71,8 @@ fn work(sso: &Sso, call: &Call, command: SsoCommand) -> Result<Value, SsoError> 
         SsoCommand::AuditList { after, limit, op, cid } => {
             let limit = limit.unwrap_or(100).min(1_000);
             let records = sso.audit(after, limit, |record| {
-                op.as_ref().is_none_or(|op| record.op == *op) && cid.as_ref().is_none_or(|cid| record.cid == *cid)
+                op.as_ref().is_none_or(|op| record.op == *op)
+                    && cid.as_ref().is_none_or(|cid| record.cid == *cid)
             });
             plain(&records?)
         }
@@ -91,7 +95,11 @@ fn calibrate(sso: &Sso, milliseconds: u32) -> Result<Value, SsoError> {
         let took = measure(rounds)?;
         let factor = wanted.as_secs_f64() / took.as_secs_f64().max(1e-6);
         let reckoned = (f64::from(rounds) * factor).clamp(1_000.0, 20_000_000.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is within bounds"
+        )]
         let reckoned = reckoned as u32;
         // In thousands: more digits would only look exact.
         rounds = reckoned / 1_000 * 1_000;

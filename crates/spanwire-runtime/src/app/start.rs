@@ -31,8 +31,8 @@ use crate::pubsub::{self, PubSub};
 use crate::reconciler::{Listeners, Reconciler, Tasks};
 use crate::resolver::{Resolver, ReverseDns};
 use crate::security::Definitions;
-use crate::sso::SingleSignOn;
 use crate::settings::{Loaded, Settings, SettingsControl, Sources};
+use crate::sso::SingleSignOn;
 use crate::status::Statuses;
 use crate::telemetry::{Calls, Metrics};
 

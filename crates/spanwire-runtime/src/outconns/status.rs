@@ -66,8 +66,7 @@ impl Outconns {
         let begun = Instant::now();
         Some(match self.rest.ping(name).await? {
             Ok(status) => {
-                let info =
-                    format!("the server answered {status} after {:.1?}", begun.elapsed());
+                let info = format!("the server answered {status} after {:.1?}", begun.elapsed());
                 Pinged { is_success: true, info }
             }
             Err(info) => Pinged { is_success: false, info },

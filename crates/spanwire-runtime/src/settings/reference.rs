@@ -36,7 +36,8 @@ const AFTER_RESTART: [&str; 9] = [
 pub fn reference() -> Vec<Setting> {
     let defaults = flat(&Settings::default());
     let keys = known_keys().into_keys().map(|key| {
-        let meaning = meanings().find(|(known, _)| *known == key).map_or("", |(_, meaning)| meaning);
+        let meaning =
+            meanings().find(|(known, _)| *known == key).map_or("", |(_, meaning)| meaning);
         let default = defaults.get(&key).map(ToString::to_string).unwrap_or_default();
         let variable = super::load::variable(&key);
         let reloadable = !AFTER_RESTART.contains(&key.as_str());

@@ -45,7 +45,9 @@ impl Mailer {
                 };
                 // Neither the recipient nor the body belongs in a log.
                 tracing::error!(subject = mail.subject, problem, "a mail could not be sent");
-                if pause.is_zero() || stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                if pause.is_zero()
+                    || stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
+                {
                     break;
                 }
             }
@@ -83,13 +85,17 @@ fn send(settings: &settings::Mail, message: &Message) -> Result<(), String> {
     if let Some(file) = &settings.password_file {
         let password = std::fs::read_to_string(file)
             .map_err(|error| format!("sso.mail.password_file cannot be read: {error}"))?;
-        builder = builder.credentials(Credentials::new(settings.username.clone(), password.trim_end().to_owned()));
+        builder = builder.credentials(Credentials::new(
+            settings.username.clone(),
+            password.trim_end().to_owned(),
+        ));
     }
     builder.build().send(message).map(drop).map_err(plain)
 }
 
 fn message(mail: &Mail) -> Result<Message, String> {
-    let address = |text: &str, what: &str| text.parse().map_err(|_| format!("{what} is no e-mail address"));
+    let address =
+        |text: &str, what: &str| text.parse().map_err(|_| format!("{what} is no e-mail address"));
     Message::builder()
         .from(address(&mail.from, "the sender")?)
         .to(address(&mail.to, "the recipient")?)
@@ -106,7 +112,8 @@ fn leave(folder: &Path, message: &Message) -> Result<(), String> {
     let time = spanwire_channel::clock::timestamp().as_microseconds();
     let name = format!("{time}-{}", name.expose());
     let part = folder.join(format!("{name}.part"));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(problem)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(problem)?;
     file.write_all(&message.formatted()).map_err(problem)?;
     // Whoever watches the folder sees whole files only.
     std::fs::rename(&part, folder.join(format!("{name}.eml"))).map_err(problem)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hyper::Method;
-use spanwire_builtins::sso::NOT_ALLOWED;
+use spanwire_builtins::sso::{NOT_ALLOWED, OPENAPI};
 use spanwire_channel::rest::{CorsPolicy, PathPattern, PathPatternError, RestChannel};
 use spanwire_sso::operation::ENDPOINTS;
 
@@ -24,9 +24,19 @@ pub(crate) fn channels(settings: &Settings) -> Result<Vec<Arc<RestChannel>>, Pat
             method: endpoint.method.parse().ok().or(Some(Method::POST)),
             max_body_size: MAX_BODY.min(settings.limits.message_bytes),
             cors: cors.clone(),
-            ..RestChannel::new(endpoint.service, PathPattern::parse(endpoint.path, false)?, endpoint.service)
+            ..RestChannel::new(
+                endpoint.service,
+                PathPattern::parse(endpoint.path, false)?,
+                endpoint.service,
+            )
         }));
     }
+    let path = PathPattern::parse("/zato/sso/openapi.json", false)?;
+    channels.push(Arc::new(RestChannel {
+        method: Some(Method::GET),
+        cors,
+        ..RestChannel::new(OPENAPI, path, OPENAPI)
+    }));
     let paths: BTreeSet<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     for path in paths {
         channels.push(Arc::new(RestChannel {

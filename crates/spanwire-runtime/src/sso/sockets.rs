@@ -47,7 +47,12 @@ struct Known {
 
 impl SingleSignOn {
     /// Lets a user in: with user name, password and code, or with the token of a session as the secret.
-    pub(crate) async fn log_in(&self, connection: &ConnectionHandle, login: Login, as_whom: Principal) -> Option<Principal> {
+    pub(crate) async fn log_in(
+        &self,
+        connection: &ConnectionHandle,
+        login: Login,
+        as_whom: Principal,
+    ) -> Option<Principal> {
         let call = self.call_of(connection);
         let (username, secret) = (login.username, Secret::new(login.secret));
         let (sso, sockets) = (self.sso.clone(), self.sockets.clone());
@@ -77,7 +82,11 @@ impl SingleSignOn {
         if !self.takes_over(connection, &user) {
             return None;
         }
-        Some(Principal { username: user.username.as_str().into(), user: Some(Arc::new(user)), ..as_whom })
+        Some(Principal {
+            username: user.username.as_str().into(),
+            user: Some(Arc::new(user)),
+            ..as_whom
+        })
     }
 
     /// A login on a connection that has a user is a renewal: of the same user, and from then on with the newer session.
@@ -148,7 +157,7 @@ fn open(
         totp_code: Some(totp_code).filter(|code| !code.is_empty()),
         ..spanwire_sso::Login::default()
     };
-    let opened = sso.login(call, login)?;
+    let opened = sso.login(call, &login)?;
     let user = sso.authenticate(call, &opened.token)?;
     sockets.lock().own.insert(opened.handle);
     Ok(user)
@@ -187,9 +196,13 @@ impl Sockets {
         let due: Vec<(String, Known, bool)> = {
             let mut state = self.lock();
             let changed = std::mem::take(&mut state.changed);
-            let is_due = |known: &Known| known.until <= now || changed.contains(&known.user.user_id);
+            let is_due =
+                |known: &Known| known.until <= now || changed.contains(&known.user.user_id);
             let due = state.open.iter().filter(|(_, known)| is_due(known));
-            due.map(|(id, known)| (id.clone(), known.clone(), state.own.contains(&known.user.session))).collect()
+            due.map(|(id, known)| {
+                (id.clone(), known.clone(), state.own.contains(&known.user.session))
+            })
+            .collect()
         };
         for (id, known, is_own) in due {
             let (call, user) = (call(sso, &known.connection), &known.user);

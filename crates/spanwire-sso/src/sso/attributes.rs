@@ -86,7 +86,13 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::AttributeExists`], [`Code::InvalidInput`], [`Code::NotAllowed`] for another user's.
-    pub fn create_attributes(&self, call: &Call, token: &Secret, scope: &Scope, inputs: &[AttributeInput]) -> Result<()> {
+    pub fn create_attributes(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+        inputs: &[AttributeInput],
+    ) -> Result<()> {
         let operation = scope.pick(Operation::UserAttrCreate, Operation::SessionAttrCreate);
         self.write(call, operation, token, scope, inputs, Mode::Create)
     }
@@ -95,7 +101,13 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::NoSuchAttribute`], [`Code::InvalidInput`], [`Code::NotAllowed`].
-    pub fn update_attributes(&self, call: &Call, token: &Secret, scope: &Scope, inputs: &[AttributeInput]) -> Result<()> {
+    pub fn update_attributes(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+        inputs: &[AttributeInput],
+    ) -> Result<()> {
         let operation = scope.pick(Operation::UserAttrUpdate, Operation::SessionAttrUpdate);
         self.write(call, operation, token, scope, inputs, Mode::Update)
     }
@@ -104,7 +116,13 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::InvalidInput`], [`Code::NotAllowed`].
-    pub fn set_attributes(&self, call: &Call, token: &Secret, scope: &Scope, inputs: &[AttributeInput]) -> Result<()> {
+    pub fn set_attributes(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+        inputs: &[AttributeInput],
+    ) -> Result<()> {
         let operation = scope.pick(Operation::UserAttrSet, Operation::SessionAttrSet);
         self.write(call, operation, token, scope, inputs, Mode::Set)
     }
@@ -113,14 +131,21 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::InvalidInput`], [`Code::NotAllowed`].
-    pub fn delete_attributes(&self, call: &Call, token: &Secret, scope: &Scope, names: &[String]) -> Result<()> {
+    pub fn delete_attributes(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+        names: &[String],
+    ) -> Result<()> {
         let operation = scope.pick(Operation::UserAttrDelete, Operation::SessionAttrDelete);
         self.run(call, operation, |trail| {
             let target = self.target(trail, token, scope)?;
             check_names(trail, names.iter().map(String::as_str))?;
             let _one_at_a_time = self.lock(&target.user_id);
             self.still_there(&target)?;
-            let delete = |name: &String| Change::DeleteAttribute(target.owner.clone(), name.clone());
+            let delete =
+                |name: &String| Change::DeleteAttribute(target.owner.clone(), name.clone());
             self.commit(trail, names.iter().map(delete).collect())
         })
     }
@@ -129,7 +154,14 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::InvalidInput`], [`Code::NotAllowed`].
-    pub fn attributes(&self, call: &Call, token: &Secret, scope: &Scope, names: &[String], decrypts: bool) -> Result<Vec<Option<AttributeView>>> {
+    pub fn attributes(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+        names: &[String],
+        decrypts: bool,
+    ) -> Result<Vec<Option<AttributeView>>> {
         let operation = scope.pick(Operation::UserAttrGet, Operation::SessionAttrGet);
         self.run(call, operation, |trail| {
             let target = self.target(trail, token, scope)?;
@@ -142,7 +174,13 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::InvalidInput`], [`Code::NotAllowed`].
-    pub fn attributes_exist(&self, call: &Call, token: &Secret, scope: &Scope, names: &[String]) -> Result<Vec<bool>> {
+    pub fn attributes_exist(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+        names: &[String],
+    ) -> Result<Vec<bool>> {
         let operation = scope.pick(Operation::UserAttrExists, Operation::SessionAttrExists);
         self.run(call, operation, |trail| {
             let target = self.target(trail, token, scope)?;
@@ -155,41 +193,59 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::NotAllowed`].
-    pub fn attribute_names(&self, call: &Call, token: &Secret, scope: &Scope) -> Result<Vec<String>> {
+    pub fn attribute_names(
+        &self,
+        call: &Call,
+        token: &Secret,
+        scope: &Scope,
+    ) -> Result<Vec<String>> {
         let operation = scope.pick(Operation::UserAttrNames, Operation::SessionAttrNames);
         self.run(call, operation, |trail| {
             let target = self.target(trail, token, scope)?;
             let now = self.now();
             let all = self.store().attributes(&target.owner)?;
-            let mut names: Vec<_> = all.into_iter().filter(|it| it.is_there(now)).map(|it| it.name).collect();
+            let mut names: Vec<_> =
+                all.into_iter().filter(|it| it.is_there(now)).map(|it| it.name).collect();
             names.sort();
             Ok(names)
         })
     }
 
-    fn write(&self, call: &Call, operation: Operation, token: &Secret, scope: &Scope, inputs: &[AttributeInput], mode: Mode) -> Result<()> {
+    fn write(
+        &self,
+        call: &Call,
+        operation: Operation,
+        token: &Secret,
+        scope: &Scope,
+        inputs: &[AttributeInput],
+        mode: Mode,
+    ) -> Result<()> {
         self.run(call, operation, |trail| {
             check_names(trail, inputs.iter().map(|input| input.name.as_str()))?;
             // Items of a list may be of several users. Each is a target of its own, and all go with one change.
-            let default = self.target(trail, token, scope)?;
-            let mut targets: Vec<(Arc<Target>, Vec<&AttributeInput>)> = vec![(Arc::new(default), Vec::new())];
+            let default = Arc::new(self.target(trail, token, scope)?);
+            let mut targets: Vec<(Arc<Target>, Vec<&AttributeInput>)> = Vec::new();
             for input in inputs {
                 let target = match (&input.user_id, scope) {
-                    (Some(id), Scope::User(_)) => Some(self.target(trail, token, &Scope::User(Some(id.clone())))?),
-                    _ => None,
+                    (Some(id), Scope::User(_)) => {
+                        Arc::new(self.target(trail, token, &Scope::User(Some(id.clone())))?)
+                    }
+                    _ => Arc::clone(&default),
                 };
-                let owner = target.as_ref().map_or_else(|| targets[0].0.owner.clone(), |it| it.owner.clone());
-                match targets.iter_mut().find(|(known, _)| known.owner == owner) {
+                match targets.iter_mut().find(|(known, _)| known.owner == target.owner) {
                     Some((_, list)) => list.push(input),
-                    None => targets.extend(target.map(|target| (Arc::new(target), vec![input]))),
+                    None => targets.push((target, vec![input])),
                 }
             }
-            targets.retain(|(_, list)| !list.is_empty());
             // In one order, so that two calls never wait for each other.
-            let mut owners: Vec<_> = targets.iter().map(|(target, _)| self.0.locks.users.index(&target.user_id.as_str())).collect();
+            let mut owners: Vec<_> = targets
+                .iter()
+                .map(|(target, _)| self.0.locks.users.index(&target.user_id.as_str()))
+                .collect();
             owners.sort_unstable();
             owners.dedup();
-            let _one_at_a_time: Vec<_> = owners.into_iter().map(|index| self.0.locks.users.at(index)).collect();
+            let _one_at_a_time: Vec<_> =
+                owners.into_iter().map(|index| self.0.locks.users.at(index)).collect();
             let mut changes = Vec::new();
             for (target, list) in &targets {
                 let names: BTreeSet<&str> = list.iter().map(|input| input.name.as_str()).collect();
@@ -235,7 +291,13 @@ impl Sso {
             _ => before.as_ref().and_then(|before| before.expiration_time),
         };
         let creation_time = before.map_or(now, |before| before.creation_time);
-        let attribute = Attribute { name: input.name.clone(), value, creation_time, last_modified: now, expiration_time };
+        let attribute = Attribute {
+            name: input.name.clone(),
+            value,
+            creation_time,
+            last_modified: now,
+            expiration_time,
+        };
         Ok(Change::PutAttribute(target.owner.clone(), attribute))
     }
 
@@ -244,15 +306,22 @@ impl Sso {
         Ok(found.filter(|it| it.is_there(self.now())))
     }
 
-    fn view_attribute(&self, target: &Target, name: &str, decrypts: bool) -> Result<Option<AttributeView>> {
+    fn view_attribute(
+        &self,
+        target: &Target,
+        name: &str,
+        decrypts: bool,
+    ) -> Result<Option<AttributeView>> {
         let Some(found) = self.attribute_now(target, name)? else { return Ok(None) };
         let place = target.place();
         let value = match &found.value {
             Field::Sealed(sealed) if !decrypts => Value::String(sealed.clone()),
             field => {
                 let text = self.0.sealer.open(Place { owner: &place, column: name }, field)?;
-                serde_json::from_str(text.expose())
-                    .map_err(|error| SsoError::Unreadable { what: "an attribute", why: error.to_string() })?
+                serde_json::from_str(text.expose()).map_err(|error| SsoError::Unreadable {
+                    what: "an attribute",
+                    why: error.to_string(),
+                })?
             }
         };
         Ok(Some(AttributeView {
@@ -284,7 +353,10 @@ impl Sso {
                 if found.user.user_id != caller.user.user_id && !caller.user.is_super_user {
                     return Err(not_allowed());
                 }
-                Target { owner: Owner::Session(found.session.digest), user_id: found.user.user_id.clone() }
+                Target {
+                    owner: Owner::Session(found.session.digest),
+                    user_id: found.user.user_id.clone(),
+                }
             }
         };
         trail.target.clone_from(&target.user_id);
@@ -295,7 +367,9 @@ impl Sso {
     fn still_there(&self, target: &Target) -> Result<()> {
         let is_there = match &target.owner {
             Owner::User(id) => self.store().user(id)?.is_some(),
-            Owner::Session(digest) => self.store().session(*digest)?.is_some_and(|it| it.expiration_time > self.now()),
+            Owner::Session(digest) => {
+                self.store().session(*digest)?.is_some_and(|it| it.expiration_time > self.now())
+            }
         };
         if is_there { Ok(()) } else { Err(SsoError::Refused(Code::NoSuchSession)) }
     }

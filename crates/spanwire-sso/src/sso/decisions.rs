@@ -28,7 +28,14 @@ impl Sso {
         self.decide(call, Operation::Reject, token, user_id, Approval::Rejected)
     }
 
-    fn decide(&self, call: &Call, operation: Operation, token: &Secret, user_id: &str, status: Approval) -> Result<()> {
+    fn decide(
+        &self,
+        call: &Call,
+        operation: Operation,
+        token: &Secret,
+        user_id: &str,
+        status: Approval,
+    ) -> Result<()> {
         self.run(call, operation, |trail| {
             let caller = self.caller(trail, token)?;
             if !caller.user.is_super_user {
@@ -59,7 +66,14 @@ impl Sso {
         self.lock_or_unlock(call, Operation::Unlock, token, user_id, false)
     }
 
-    fn lock_or_unlock(&self, call: &Call, operation: Operation, token: &Secret, user_id: &str, is_locked: bool) -> Result<()> {
+    fn lock_or_unlock(
+        &self,
+        call: &Call,
+        operation: Operation,
+        token: &Secret,
+        user_id: &str,
+        is_locked: bool,
+    ) -> Result<()> {
         self.run(call, operation, |trail| {
             let caller = self.super_caller(trail, token)?;
             let by = caller.user.user_id.clone();
@@ -79,7 +93,13 @@ impl Sso {
         })
     }
 
-    fn put_lock(&self, trail: &mut Trail<'_>, user_id: &str, is_locked: bool, by: &str) -> Result<()> {
+    fn put_lock(
+        &self,
+        trail: &mut Trail<'_>,
+        user_id: &str,
+        is_locked: bool,
+        by: &str,
+    ) -> Result<()> {
         self.change(trail, user_id, |user| {
             user.is_locked = is_locked;
             (user.locked_time, user.locked_by) = (Some(self.now()), Some(by.to_owned()));
@@ -87,7 +107,12 @@ impl Sso {
     }
 
     /// Changes a user on whom other super-users may depend.
-    fn change(&self, trail: &mut Trail<'_>, user_id: &str, change: impl FnOnce(&mut User)) -> Result<()> {
+    fn change(
+        &self,
+        trail: &mut Trail<'_>,
+        user_id: &str,
+        change: impl FnOnce(&mut User),
+    ) -> Result<()> {
         trail.target = user_id.chars().take(64).collect();
         let settings = self.settings();
         let _super_users = lock(&self.0.locks.super_users);

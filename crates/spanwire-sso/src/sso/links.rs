@@ -33,7 +33,12 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::NotAllowed`] for another user without being a super-user.
-    pub fn links(&self, call: &Call, token: &Secret, user_id: Option<&str>) -> Result<Vec<LinkView>> {
+    pub fn links(
+        &self,
+        call: &Call,
+        token: &Secret,
+        user_id: Option<&str>,
+    ) -> Result<Vec<LinkView>> {
         self.run(call, Operation::LinkedList, |trail| {
             let caller = self.caller(trail, token)?;
             let user_id = user_id.unwrap_or(&caller.user.user_id);
@@ -42,7 +47,9 @@ impl Sso {
             }
             user_id.clone_into(&mut trail.target);
             let mut links = self.store().links_of(user_id)?;
-            links.sort_by(|a, b| (&a.auth_type, &a.auth_username).cmp(&(&b.auth_type, &b.auth_username)));
+            links.sort_by(|a, b| {
+                (&a.auth_type, &a.auth_username).cmp(&(&b.auth_type, &b.auth_username))
+            });
             Ok(links.into_iter().map(view).collect())
         })
     }
@@ -52,7 +59,16 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::InvalidInput`] for an unknown definition or type, and for one that is linked; [`Code::UserIdInvalid`].
-    pub fn create_link(&self, call: &Call, token: &Secret, user_id: &str, auth_type: &str, auth_username: &str, is_active: bool, is_known: bool) -> Result<()> {
+    pub fn create_link(
+        &self,
+        call: &Call,
+        token: &Secret,
+        user_id: &str,
+        auth_type: &str,
+        auth_username: &str,
+        is_active: bool,
+        is_known: bool,
+    ) -> Result<()> {
         self.run(call, Operation::LinkedCreate, |trail| {
             self.super_caller(trail, token)?;
             trail.target = user_id.chars().take(64).collect();
@@ -83,12 +99,20 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::InvalidInput`] when there is no such link.
-    pub fn delete_link(&self, call: &Call, token: &Secret, user_id: &str, auth_type: &str, auth_username: &str) -> Result<()> {
+    pub fn delete_link(
+        &self,
+        call: &Call,
+        token: &Secret,
+        user_id: &str,
+        auth_type: &str,
+        auth_username: &str,
+    ) -> Result<()> {
         self.run(call, Operation::LinkedDelete, |trail| {
             self.super_caller(trail, token)?;
             trail.target = user_id.chars().take(64).collect();
             let _one_at_a_time = self.lock(user_id);
-            let link = self.store().link(auth_type, auth_username)?.filter(|link| link.user_id == user_id);
+            let link =
+                self.store().link(auth_type, auth_username)?.filter(|link| link.user_id == user_id);
             let link = link.ok_or(SsoError::Refused(Code::InvalidInput))?;
             self.unlink(trail, link)
         })
@@ -98,7 +122,12 @@ impl Sso {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn forget_definition(&self, call: &Call, auth_type: &str, auth_username: &str) -> Result<()> {
+    pub fn forget_definition(
+        &self,
+        call: &Call,
+        auth_type: &str,
+        auth_username: &str,
+    ) -> Result<()> {
         let Some(link) = self.store().link(auth_type, auth_username)? else { return Ok(()) };
         self.record(call, Operation::LinkedDelete.endpoint().audit, |trail| {
             trail.target.clone_from(&link.user_id);
@@ -136,7 +165,12 @@ impl Sso {
     ///
     /// # Errors
     /// Those of a use of a session: the user is locked, somewhere else, …
-    pub fn on_linked_auth(&self, call: &Call, auth_type: &str, auth_username: &str) -> Result<Option<Opened>> {
+    pub fn on_linked_auth(
+        &self,
+        call: &Call,
+        auth_type: &str,
+        auth_username: &str,
+    ) -> Result<Option<Opened>> {
         let link = self.store().link(auth_type, auth_username)?.filter(|link| link.is_active);
         let Some(link) = link else { return Ok(None) };
         let settings = self.settings();
@@ -168,7 +202,8 @@ impl Sso {
         }
         let id = ext_id(link);
         let now = self.now();
-        let former = self.store().session_of_link(&id)?.filter(|former| former.user_id == user.user_id);
+        let former =
+            self.store().session_of_link(&id)?.filter(|former| former.user_id == user.user_id);
         let mut changes = Vec::new();
         let session = match former {
             Some(former) if former.expiration_time > now => {
@@ -180,7 +215,10 @@ impl Sso {
                     // Not every call has to be written down.
                     return Ok(self.opened(&user, former));
                 }
-                let change = Change::PutSession { before: Some(Box::new(former)), after: Box::new(session.clone()) };
+                let change = Change::PutSession {
+                    before: Some(Box::new(former)),
+                    after: Box::new(session.clone()),
+                };
                 changes.push(change);
                 session
             }
@@ -188,8 +226,10 @@ impl Sso {
                 if let Some(former) = former {
                     changes.extend(self.end_session(former)?);
                 }
-                let (_, mut session) = self.new_session(trail.call, &user, now, None, &link.auth_type)?;
-                session.digest = self.0.sealer.digest("session", self.linked_token(&session).expose());
+                let (_, mut session) =
+                    self.new_session(trail.call, &user, now, None, &link.auth_type)?;
+                session.digest =
+                    self.0.sealer.digest("session", self.linked_token(&session).expose());
                 session.ext_session_id = Some(id);
                 session.auth_principal.clone_from(&link.auth_username);
                 changes.push(Change::PutSession { before: None, after: Box::new(session.clone()) });

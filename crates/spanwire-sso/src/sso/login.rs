@@ -62,7 +62,7 @@ impl Sso {
     /// # Errors
     /// [`Code::NotAllowed`] for unknown users, wrong passwords and wrong codes alike, after the same time; what else may be
     /// told only after the right password.
-    pub fn login(&self, call: &Call, login: Login) -> Result<Opened> {
+    pub fn login(&self, call: &Call, login: &Login) -> Result<Opened> {
         self.login_for(call, login, |_| None)
     }
 
@@ -73,10 +73,10 @@ impl Sso {
     pub fn login_for(
         &self,
         call: &Call,
-        login: Login,
+        login: &Login,
         minutes: impl FnOnce(&str) -> Option<u32>,
     ) -> Result<Opened> {
-        self.run(call, Operation::Login, |trail| self.log_in(trail, &login, minutes))
+        self.run(call, Operation::Login, |trail| self.log_in(trail, login, minutes))
     }
 
     /// Opens a session without a password, for operators. Nothing of what keeps the user out is looked past.
@@ -104,12 +104,20 @@ impl Sso {
                 expiration_time: session.expiration_time,
                 warns_of_expiry: false,
             };
-            self.commit(trail, vec![Change::PutSession { before: None, after: Box::new(session) }])?;
+            self.commit(
+                trail,
+                vec![Change::PutSession { before: None, after: Box::new(session) }],
+            )?;
             Ok(opened)
         })
     }
 
-    fn log_in(&self, trail: &mut Trail<'_>, login: &Login, minutes: impl FnOnce(&str) -> Option<u32>) -> Result<Opened> {
+    fn log_in(
+        &self,
+        trail: &mut Trail<'_>,
+        login: &Login,
+        minutes: impl FnOnce(&str) -> Option<u32>,
+    ) -> Result<Opened> {
         let settings = self.settings();
         let mut call = trail.call.clone();
         if let Some(metadata) = &login.metadata {
@@ -188,7 +196,9 @@ impl Sso {
         let now = self.0.clock.instant();
         let digest = self.0.sealer.digest("name", &names::fold(username));
         let guesser = self.0.throttles.pair.guesser(digest, from);
-        if self.0.throttles.pair.is_blocked(guesser, now) || !self.0.throttles.address.has_room(from, now) {
+        if self.0.throttles.pair.is_blocked(guesser, now)
+            || !self.0.throttles.address.has_room(from, now)
+        {
             return Err(SsoError::Hidden(Code::NotAllowed));
         }
         let found = match self.store().user_named(digest)? {
@@ -202,7 +212,8 @@ impl Sso {
             }
             None => {
                 let dummy = self.0.dummy.load();
-                self.matches(password, &dummy.hash)? && false
+                self.matches(password, &dummy.hash)?;
+                false
             }
         };
         match found {
@@ -284,7 +295,8 @@ impl Sso {
         let window = u64::from(settings.totp.window);
         let step = totp::matching_step(&key, code, totp::step(seconds), window);
         let is_spent = |step: u64| {
-            settings.totp.reject_replay == Some(true) && user.totp_last_step.is_some_and(|last| step <= last)
+            settings.totp.reject_replay == Some(true)
+                && user.totp_last_step.is_some_and(|last| step <= last)
         };
         Ok(step.filter(|step| !is_spent(*step)))
     }
@@ -312,9 +324,12 @@ impl Sso {
         user: &User,
         checks_password: bool,
     ) -> Result<()> {
-        let rules = |(name, _): &(&String, &Vec<String>)| names::fold(name) == names::fold(&user.username);
+        let rules =
+            |(name, _): &(&String, &Vec<String>)| names::fold(name) == names::fold(&user.username);
         let is_let_in = match settings.user_address_list.iter().find(rules) {
-            Some((_, rule)) => AddressRule::parse(rule).is_ok_and(|rule| rule.allows(&call.addresses)),
+            Some((_, rule)) => {
+                AddressRule::parse(rule).is_ok_and(|rule| rule.allows(&call.addresses))
+            }
             None => !settings.login.reject_if_not_listed,
         };
         if !is_let_in {
@@ -387,13 +402,24 @@ impl Sso {
     }
 
     /// What is wrong with a new password of a user, if anything is.
-    pub(super) fn check_new_password(&self, settings: &Settings, user: &User, new: &Secret) -> Result<()> {
+    pub(super) fn check_new_password(
+        &self,
+        settings: &Settings,
+        user: &User,
+        new: &Secret,
+    ) -> Result<()> {
         let mut words = vec![user.username.as_str()];
-        words.extend([&user.display_name, &user.first_name, &user.last_name].into_iter().flatten().map(String::as_str));
+        words.extend(
+            [&user.display_name, &user.first_name, &user.last_name]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        );
         policy::check_password(settings, new, &words).map_err(SsoError::Refused)?;
         let kept = settings.password.history.unwrap_or_default();
         if kept > 0 && user.password_is_set {
-            let earlier = std::iter::once(&user.password).chain(user.password_history.iter().take(kept.saturating_sub(1)));
+            let earlier = std::iter::once(&user.password)
+                .chain(user.password_history.iter().take(kept.saturating_sub(1)));
             for hash in earlier {
                 if self.matches(new, &self.0.sealer.load_hash(&user.user_id, hash)?)? {
                     return Err(SsoError::Refused(Code::PasswordInvalid));
@@ -451,7 +477,11 @@ pub(super) fn may_log_in(settings: &Settings, user: &User, app: &str) -> Result<
 }
 
 /// Takes what an application says of where a user comes from, if it may say so.
-fn take_metadata(settings: &Settings, call: &mut Call, metadata: &crate::call::LoginMetadata) -> Result<()> {
+fn take_metadata(
+    settings: &Settings,
+    call: &mut Call,
+    metadata: &crate::call::LoginMetadata,
+) -> Result<()> {
     if metadata.remote_addr.is_none() && metadata.user_agent.is_none() {
         return Ok(());
     }
@@ -459,7 +489,10 @@ fn take_metadata(settings: &Settings, call: &mut Call, metadata: &crate::call::L
         return Err(SsoError::Refused(Code::MetadataNotAllowed));
     }
     if let Some(addresses) = &metadata.remote_addr {
-        let all = addresses.split(',').map(|it| it.trim().parse::<IpAddr>()).collect::<std::result::Result<_, _>>();
+        let all = addresses
+            .split(',')
+            .map(|it| it.trim().parse::<IpAddr>())
+            .collect::<std::result::Result<_, _>>();
         call.addresses = all.map_err(|_| SsoError::Refused(Code::InvalidInput))?;
     }
     if let Some(agent) = &metadata.user_agent {
@@ -497,7 +530,11 @@ impl AddressBudget {
     }
 
     pub(crate) fn per_hour(most: u32) -> Self {
-        Self { most: AtomicU32::new(most), span: Duration::from_secs(3_600), spent: Mutex::default() }
+        Self {
+            most: AtomicU32::new(most),
+            span: Duration::from_secs(3_600),
+            spent: Mutex::default(),
+        }
     }
 
     pub(crate) fn set(&self, most: u32) {
@@ -542,7 +579,12 @@ impl AddressBudget {
         has_room
     }
 
-    fn is_below(&self, spent: &HashMap<IpAddr, (Instant, u32)>, from: IpAddr, now: Instant) -> bool {
+    fn is_below(
+        &self,
+        spent: &HashMap<IpAddr, (Instant, u32)>,
+        from: IpAddr,
+        now: Instant,
+    ) -> bool {
         spent.get(&from).is_none_or(|(since, count)| {
             now.duration_since(*since) >= self.span || *count < self.most.load(Ordering::Relaxed)
         })

@@ -29,7 +29,13 @@ impl Sso {
     /// # Errors
     /// [`Code::NotAllowed`] for a wrong old one, or a new one of one's own that is not good enough; the codes of passwords
     /// for super-users; [`Code::InvalidInput`] for another user without being a super-user.
-    pub fn change_password(&self, call: &Call, token: &Secret, user_id: Option<&str>, change: &PasswordChange) -> Result<()> {
+    pub fn change_password(
+        &self,
+        call: &Call,
+        token: &Secret,
+        user_id: Option<&str>,
+        change: &PasswordChange,
+    ) -> Result<()> {
         self.run(call, Operation::ChangePassword, |trail| {
             let caller = self.caller(trail, token)?;
             let is_super = caller.user.is_super_user;
@@ -48,12 +54,15 @@ impl Sso {
             } else {
                 PasswordChange { expiry_days: None, must_change: None, ..change.clone() }
             };
-            let changed = self.put_new_password(trail, &target, &change, is_own.then_some(caller.session.digest));
+            let changed = self.put_new_password(
+                trail,
+                &target,
+                &change,
+                is_own.then_some(caller.session.digest),
+            );
             match changed {
                 // Whoever only has a session does not learn what the rules are.
-                Err(SsoError::Refused(code)) if is_own => {
-                    Err(SsoError::Hidden(code))
-                }
+                Err(SsoError::Refused(code)) if is_own => Err(SsoError::Hidden(code)),
                 other => other,
             }
         })
@@ -63,7 +72,14 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::UserIdInvalid`], the codes of passwords.
-    pub fn change_password_as_operator(&self, call: &Call, username: &str, new: Option<Secret>, expiry_days: Option<u32>, must_change: Option<bool>) -> Result<Secret> {
+    pub fn change_password_as_operator(
+        &self,
+        call: &Call,
+        username: &str,
+        new: Option<Secret>,
+        expiry_days: Option<u32>,
+        must_change: Option<bool>,
+    ) -> Result<Secret> {
         self.record(call, "user.set_password", |trail| {
             let user = self.user_named(trail, username)?;
             let is_given = new.is_some();
@@ -78,7 +94,13 @@ impl Sso {
         })
     }
 
-    fn put_new_password(&self, trail: &mut Trail<'_>, user_id: &str, change: &PasswordChange, keeps: Option<Digest>) -> Result<()> {
+    fn put_new_password(
+        &self,
+        trail: &mut Trail<'_>,
+        user_id: &str,
+        change: &PasswordChange,
+        keeps: Option<Digest>,
+    ) -> Result<()> {
         self.store_password(trail, user_id, change, keeps, true)
     }
 
@@ -97,8 +119,16 @@ impl Sso {
             self.check_new_password(&settings, &before, &change.new)?;
         }
         let mut user = User::clone(&before);
-        let must_change = change.must_change.unwrap_or(before.password_must_change && keeps.is_none());
-        self.put_password(&settings, &mut user, &change.new, must_change, change.expiry_days, self.now())?;
+        let must_change =
+            change.must_change.unwrap_or(before.password_must_change && keeps.is_none());
+        self.put_password(
+            &settings,
+            &mut user,
+            &change.new,
+            must_change,
+            change.expiry_days,
+            self.now(),
+        )?;
         let mut changes = Vec::new();
         if settings.password.revoke_sessions_on_change == Some(true) {
             changes.extend(self.end_sessions(&user, keeps)?);

@@ -30,7 +30,9 @@ impl Sso {
             let _one_at_a_time = self.lock(&user.user_id);
             let Some(user) = self.store().user(&user.user_id)? else { return Ok(()) };
             let Some(email) = self.email_of(&user)? else { return Ok(()) };
-            let may_have_one = user.approval_status == Approval::Approved && !user.is_locked && user.password_is_set;
+            let may_have_one = user.approval_status == Approval::Approved
+                && !user.is_locked
+                && user.password_is_set;
             if !may_have_one || !self.may_send(call, &email) {
                 return Ok(());
             }
@@ -45,10 +47,15 @@ impl Sso {
                 key: None,
             };
             // Only the newest token works.
-            let mut changes: Vec<_> =
-                self.store().resets_of(&user.user_id)?.into_iter().map(Change::DeleteReset).collect();
+            let mut changes: Vec<_> = self
+                .store()
+                .resets_of(&user.user_id)?
+                .into_iter()
+                .map(Change::DeleteReset)
+                .collect();
             changes.push(Change::PutReset(reset));
-            let mail = self.compose(&settings, Template::PasswordReset, &user, &email, Some(&token))?;
+            let mail =
+                self.compose(&settings, Template::PasswordReset, &user, &email, Some(&token))?;
             self.commit(trail, changes)?;
             self.hand_on(mail);
             Ok(())
@@ -92,9 +99,11 @@ impl Sso {
             let user = self.store().user(&reset.user_id)?.ok_or_else(impossible)?;
             self.check_user(&settings, call, &user, false).map_err(|_| impossible())?;
             let key = id::new_token(RESET_KEY_PREFIX)?;
-            let until = after(now, u64::from(settings.password_reset.password_change_session_duration));
+            let until =
+                after(now, u64::from(settings.password_reset.password_change_session_duration));
             let key_digest = self.0.sealer.digest("reset-key", key.expose());
-            let reset = Reset { key: Some((key_digest, until.min(reset.expiration_time))), ..reset };
+            let reset =
+                Reset { key: Some((key_digest, until.min(reset.expiration_time))), ..reset };
             self.commit(trail, vec![Change::PutReset(reset)])?;
             Ok(self.0.sealer.wrap(&key))
         })
@@ -104,15 +113,24 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::ResetNotPossible`], the codes of passwords.
-    pub fn complete_reset(&self, call: &Call, token: &Secret, key: &Secret, new: &Secret) -> Result<()> {
+    pub fn complete_reset(
+        &self,
+        call: &Call,
+        token: &Secret,
+        key: &Secret,
+        new: &Secret,
+    ) -> Result<()> {
         self.run(call, Operation::ResetComplete, |trail| {
             let settings = self.settings();
             let digest = self.0.sealer.digest("reset", token.expose());
-            let key = self.0.sealer.unwrap(key.expose(), RESET_KEY_PREFIX).ok_or_else(impossible)?;
+            let key =
+                self.0.sealer.unwrap(key.expose(), RESET_KEY_PREFIX).ok_or_else(impossible)?;
             let key = self.0.sealer.digest("reset-key", key.expose());
             let is_good = |reset: &Reset| {
                 reset.expiration_time > self.now()
-                    && reset.key.is_some_and(|(expected, until)| expected == key && until > self.now())
+                    && reset
+                        .key
+                        .is_some_and(|(expected, until)| expected == key && until > self.now())
             };
             let reset = self.store().reset(digest)?.filter(is_good).ok_or_else(impossible)?;
             trail.target.clone_from(&reset.user_id);
@@ -124,7 +142,12 @@ impl Sso {
         })
     }
 
-    fn finish_reset(&self, trail: &mut super::Trail<'_>, reset: &Reset, new: &Secret) -> Result<()> {
+    fn finish_reset(
+        &self,
+        trail: &mut super::Trail<'_>,
+        reset: &Reset,
+        new: &Secret,
+    ) -> Result<()> {
         let settings = self.settings();
         let _one_at_a_time = self.lock(&reset.user_id);
         if self.store().reset(reset.digest)?.as_ref() != Some(reset) {
@@ -138,7 +161,8 @@ impl Sso {
         if settings.password.revoke_sessions_on_change == Some(true) {
             changes.extend(self.end_sessions(&user, None)?);
         }
-        changes.extend(self.store().resets_of(&reset.user_id)?.into_iter().map(Change::DeleteReset));
+        changes
+            .extend(self.store().resets_of(&reset.user_id)?.into_iter().map(Change::DeleteReset));
         changes.push(Change::PutUser { before: Some(before), after: user.into() });
         self.commit(trail, changes)
     }

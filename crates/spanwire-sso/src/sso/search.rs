@@ -110,9 +110,10 @@ impl Sso {
         let skip = (cur_page - 1).saturating_mul(page_size);
         let (total, ids) = match (&search.user_id, &search.username) {
             (Some(id), _) => one(self.store().user(id)?.map(|user| user.user_id.clone()), skip),
-            (None, Some(name)) => {
-                one(self.store().user_named(self.0.sealer.digest("name", &names::fold(name)))?, skip)
-            }
+            (None, Some(name)) => one(
+                self.store().user_named(self.0.sealer.digest("name", &names::fold(name)))?,
+                skip,
+            ),
             (None, None) => {
                 let criteria = self.criteria(search)?;
                 self.0.directory.find(|entry| criteria.matches(entry), skip, page_size)
@@ -133,7 +134,11 @@ impl Sso {
         let settings = self.settings();
         let invalid = || SsoError::Refused(Code::InvalidInput);
         let mut names = Vec::new();
-        for (index, name) in [&search.display_name, &search.first_name, &search.middle_name, &search.last_name].into_iter().enumerate() {
+        for (index, name) in
+            [&search.display_name, &search.first_name, &search.middle_name, &search.last_name]
+                .into_iter()
+                .enumerate()
+        {
             match name.as_deref().map(str::trim) {
                 Some("") => return Err(invalid()),
                 Some(name) => names.push((index, name.to_uppercase())),
@@ -145,9 +150,24 @@ impl Sso {
             Some(email) => Some((self.email_digest(email), email.trim().to_owned())),
             None => None,
         };
-        let sign_up = search.sign_up_status.as_deref().map(|it| SignUp::parse(it).ok_or_else(invalid)).transpose()?;
-        let approval = search.approval_status.as_deref().map(|it| Approval::parse(it).ok_or_else(invalid)).transpose()?;
-        Ok(Criteria { names, any_name: search.any_name, is_exact: search.is_name_exact, email, sign_up, approval })
+        let sign_up = search
+            .sign_up_status
+            .as_deref()
+            .map(|it| SignUp::parse(it).ok_or_else(invalid))
+            .transpose()?;
+        let approval = search
+            .approval_status
+            .as_deref()
+            .map(|it| Approval::parse(it).ok_or_else(invalid))
+            .transpose()?;
+        Ok(Criteria {
+            names,
+            any_name: search.any_name,
+            is_exact: search.is_name_exact,
+            email,
+            sign_up,
+            approval,
+        })
     }
 }
 
@@ -165,7 +185,9 @@ impl Criteria {
     fn matches(&self, entry: &Entry) -> bool {
         let is = |(index, wanted): &(usize, String)| {
             let name = entry.names.get(*index).and_then(Option::as_deref);
-            name.is_some_and(|name| if self.is_exact { name == wanted } else { name.contains(wanted.as_str()) })
+            name.is_some_and(|name| {
+                if self.is_exact { name == wanted } else { name.contains(wanted.as_str()) }
+            })
         };
         let names = match (self.names.is_empty(), self.any_name) {
             (true, _) => true,

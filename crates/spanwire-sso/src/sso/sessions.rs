@@ -114,7 +114,12 @@ impl Sso {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn renew_session_of(&self, call: &Call, user_id: &str, handle: &str) -> Result<SessionState> {
+    pub fn renew_session_of(
+        &self,
+        call: &Call,
+        user_id: &str,
+        handle: &str,
+    ) -> Result<SessionState> {
         let renewed = self.record(call, Operation::SessionRenew.endpoint().audit, |trail| {
             let (session, user) = self.session_by_handle(user_id, handle)?;
             trail.actor.clone_from(&user.user_id);
@@ -123,7 +128,10 @@ impl Sso {
             let _one_at_a_time = self.lock(user_id);
             let before = self.store().session(session.digest)?;
             let before = before.ok_or(SsoError::Refused(Code::NoSuchSession))?;
-            let session = Session { expiration_time: self.renewed_end(&before, self.now())?, ..before.clone() };
+            let session = Session {
+                expiration_time: self.renewed_end(&before, self.now())?,
+                ..before.clone()
+            };
             let after = Box::new(session.clone());
             self.commit(trail, vec![Change::PutSession { before: Some(Box::new(before)), after }])?;
             Ok(Current { session, user }.authenticated())
@@ -158,7 +166,8 @@ impl Sso {
         let user = self.store().user(user_id)?.ok_or_else(none)?;
         let now = self.now();
         let is_it = |session: &Session| session.handle == handle && now < session.expiration_time;
-        let session = self.store().sessions_of(user_id)?.into_iter().find(is_it).ok_or_else(none)?;
+        let session =
+            self.store().sessions_of(user_id)?.into_iter().find(is_it).ok_or_else(none)?;
         Ok((session, user))
     }
 
@@ -203,7 +212,8 @@ impl Sso {
     fn slide(&self, call: &Call, current: Current) -> Result<Current> {
         let now = self.now();
         let end = self.renewed_end(&current.session, now)?;
-        let is_worth_it = end.as_microseconds() - current.session.expiration_time.as_microseconds() > 60_000_000;
+        let is_worth_it =
+            end.as_microseconds() - current.session.expiration_time.as_microseconds() > 60_000_000;
         if !is_worth_it {
             return Ok(current);
         }
@@ -221,7 +231,10 @@ impl Sso {
             is_recorded: false,
         };
         let after = Box::new(session.clone());
-        self.commit(&mut trail, vec![Change::PutSession { before: Some(Box::new(before)), after }])?;
+        self.commit(
+            &mut trail,
+            vec![Change::PutSession { before: Some(Box::new(before)), after }],
+        )?;
         Ok(Current { session, user: current.user })
     }
 
@@ -260,7 +273,8 @@ impl Sso {
             let excess = session.changes.len().saturating_sub(MOST_CHANGES);
             session.changes.drain(..excess);
             let end = session.expiration_time;
-            let change = Change::PutSession { before: Some(Box::new(before)), after: Box::new(session) };
+            let change =
+                Change::PutSession { before: Some(Box::new(before)), after: Box::new(session) };
             self.commit(trail, vec![change])?;
             Ok(end)
         })
@@ -282,7 +296,9 @@ impl Sso {
             trail.target.clone_from(&current.user.user_id);
             let _one_at_a_time = self.lock(&current.user.user_id);
             // It may have been renewed, or have ended, since.
-            let Some(session) = self.store().session(current.session.digest)? else { return Ok(()) };
+            let Some(session) = self.store().session(current.session.digest)? else {
+                return Ok(());
+            };
             let changes = self.end_session(session)?;
             self.commit(trail, changes)
         })
@@ -335,7 +351,12 @@ impl Sso {
     ///
     /// # Errors
     /// When the caller may not ask; [`Code::NoSuchSession`].
-    pub fn get_session(&self, call: &Call, target: &Secret, current: &Secret) -> Result<SessionView> {
+    pub fn get_session(
+        &self,
+        call: &Call,
+        target: &Secret,
+        current: &Secret,
+    ) -> Result<SessionView> {
         self.run(call, Operation::SessionGet, |trail| {
             self.super_caller(trail, current)?;
             trail.target.clear();
@@ -350,7 +371,12 @@ impl Sso {
     ///
     /// # Errors
     /// When the caller may not ask; [`Code::NoSuchSession`].
-    pub fn sessions(&self, call: &Call, current: &Secret, target: Option<&Secret>) -> Result<Vec<SessionView>> {
+    pub fn sessions(
+        &self,
+        call: &Call,
+        current: &Secret,
+        target: Option<&Secret>,
+    ) -> Result<Vec<SessionView>> {
         self.run(call, Operation::SessionList, |trail| {
             let user_id = match target {
                 None => self.caller(trail, current)?.user.user_id.clone(),

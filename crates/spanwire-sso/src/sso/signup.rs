@@ -50,7 +50,8 @@ impl Sso {
     pub fn validate_signup(&self, request: &SignupRequest) -> Result<()> {
         let settings = self.settings();
         let email = request.email.as_deref().map(str::trim).filter(|it| !it.is_empty());
-        policy::check_names(&settings, request.username.trim(), email).map_err(|(code, told)| told_if(told, code))?;
+        policy::check_names(&settings, request.username.trim(), email)
+            .map_err(|(code, told)| told_if(told, code))?;
         let words = [request.username.as_str()];
         policy::check_password(&settings, &request.password, &words)
             .map_err(|code| told_if(settings.password.inform_if_invalid, code))
@@ -62,7 +63,9 @@ impl Sso {
     /// [`Code::AppInvalid`], [`Code::AppNoSignup`], [`Code::NotAllowed`] for too many from one address.
     pub fn check_signup(&self, call: &Call, request: &SignupRequest) -> Result<()> {
         self.check_app(call).and_then(|()| self.may_sign_up(call, request)).map_err(|error| {
-            self.record(call, Operation::Signup.endpoint().audit, |_| Err::<(), _>(error)).err().unwrap_or(SsoError::Busy)
+            self.record(call, Operation::Signup.endpoint().audit, |_| Err::<(), _>(error))
+                .err()
+                .unwrap_or(SsoError::Busy)
         })
     }
 
@@ -118,8 +121,12 @@ impl Sso {
         };
         let told = &settings.signup;
         let mask = |error: SsoError| match error {
-            SsoError::Refused(code @ Code::UsernameExists) => told_if(told.inform_if_user_exists, code),
-            SsoError::Refused(code @ Code::EmailExists) => told_if(told.inform_if_email_exists, code),
+            SsoError::Refused(code @ Code::UsernameExists) => {
+                told_if(told.inform_if_user_exists, code)
+            }
+            SsoError::Refused(code @ Code::EmailExists) => {
+                told_if(told.inform_if_email_exists, code)
+            }
             SsoError::Refused(code @ (Code::UsernameInvalid | Code::UsernameTooLong)) => {
                 told_if(told.inform_if_user_invalid, code)
             }
@@ -131,21 +138,27 @@ impl Sso {
         let mut user = self.new_user(&settings, trail.call, &new).map_err(mask)?;
         let token = random::hex_token(24)?;
         user.confirm_digest = Some(self.0.sealer.digest("confirm", token.expose()));
-        user.approval_status =
-            if settings.signup.is_approval_needed { Approval::BeforeDecision } else { Approval::Approved };
+        user.approval_status = if settings.signup.is_approval_needed {
+            Approval::BeforeDecision
+        } else {
+            Approval::Approved
+        };
         user.was_welcomed = false;
         self.give_password(&settings, &mut user, &new, false)?;
         let user = match self.insert(trail, user, true) {
             Ok(user) => user,
-            Err(SsoError::Refused(Code::UsernameExists)) => match self.sign_up_again(trail, request, &token)? {
-                Some(user) => user,
-                None => return Err(mask(SsoError::Refused(Code::UsernameExists))),
-            },
+            Err(SsoError::Refused(Code::UsernameExists)) => {
+                match self.sign_up_again(trail, request, &token)? {
+                    Some(user) => user,
+                    None => return Err(mask(SsoError::Refused(Code::UsernameExists))),
+                }
+            }
             Err(error) => return Err(mask(error)),
         };
         let email = self.email_of(&user)?;
         if let Some(email) = email.filter(|_| settings.signup.email_confirm_enabled) {
-            let mail = self.compose(&settings, Template::SignupConfirm, &user, &email, Some(&token));
+            let mail =
+                self.compose(&settings, Template::SignupConfirm, &user, &email, Some(&token));
             self.send_within_budget(trail.call, &email, mail);
         }
         Ok(SignedUp {
@@ -157,7 +170,12 @@ impl Sso {
     }
 
     /// The mail may have been lost: who has the password of a sign-up that was not confirmed gets a new token.
-    fn sign_up_again(&self, trail: &mut Trail<'_>, request: &SignupRequest, token: &Secret) -> Result<Option<Arc<User>>> {
+    fn sign_up_again(
+        &self,
+        trail: &mut Trail<'_>,
+        request: &SignupRequest,
+        token: &Secret,
+    ) -> Result<Option<Arc<User>>> {
         let digest = self.0.sealer.digest("name", &names::fold(&request.username));
         let Some(id) = self.store().user_named(digest)? else { return Ok(None) };
         let _one_at_a_time = self.lock(&id);
@@ -170,7 +188,10 @@ impl Sso {
         let mut user = User::clone(&before);
         user.confirm_digest = Some(self.0.sealer.digest("confirm", token.expose()));
         let user = Arc::new(user);
-        self.commit(trail, vec![Change::PutUser { before: Some(before), after: Arc::clone(&user) }])?;
+        self.commit(
+            trail,
+            vec![Change::PutUser { before: Some(before), after: Arc::clone(&user) }],
+        )?;
         Ok(Some(user))
     }
 
@@ -204,7 +225,8 @@ impl Sso {
     /// The welcome of a user who now can log in and was not welcomed. A mail that cannot be written is no reason to keep
     /// the user out.
     pub(super) fn welcome(&self, settings: &Settings, user: &mut User) -> Option<Mail> {
-        let can_log_in = user.sign_up_status == SignUp::Final && user.approval_status == Approval::Approved;
+        let can_log_in =
+            user.sign_up_status == SignUp::Final && user.approval_status == Approval::Approved;
         if user.was_welcomed || !can_log_in {
             return None;
         }
@@ -213,7 +235,9 @@ impl Sso {
             return None;
         }
         let mail = self.email_of(user).and_then(|email| {
-            email.map(|email| self.compose(settings, Template::SignupWelcome, user, &email, None)).transpose()
+            email
+                .map(|email| self.compose(settings, Template::SignupWelcome, user, &email, None))
+                .transpose()
         });
         mail.unwrap_or_else(|error| {
             tracing::error!(user_id = user.user_id, %error, "a welcome could not be written");

@@ -106,11 +106,12 @@ impl World {
         });
         let users = Arc::new(KeyValueUserStore::new(Arc::clone(&store) as _));
         let sso =
-            Sso::open_with(users, Arc::clone(&keys), settings(change), Arc::clone(&clock) as _).unwrap();
+            Sso::open_with(users, Arc::clone(&keys), settings(change), Arc::clone(&clock) as _)
+                .unwrap();
         let seen = Seen::default();
         sso.observe(seen.clone());
         let new = NewUser { is_super_user: true, ..user("root") };
-        sso.create_user_as_operator(&Call::internal("test"), new, true).unwrap();
+        sso.create_user_as_operator(&Call::internal("test"), &new, true).unwrap();
         let mut world = Self { sso, store, keys, clock, seen, root: secret("") };
         world.root = world.login("root").unwrap().token;
         world
@@ -120,7 +121,8 @@ impl World {
     fn again(&self) -> Sso {
         let users = Arc::new(KeyValueUserStore::new(Arc::clone(&self.store) as _));
         let settings = Settings::clone(&self.sso.settings());
-        Sso::open_with(users, Arc::clone(&self.keys), settings, Arc::clone(&self.clock) as _).unwrap()
+        Sso::open_with(users, Arc::clone(&self.keys), settings, Arc::clone(&self.clock) as _)
+            .unwrap()
     }
 
     fn set(&self, change: impl FnOnce(&mut Settings)) {
@@ -141,7 +143,7 @@ impl World {
     }
 
     fn create_with(&self, new: NewUser) -> String {
-        let user = self.sso.create_user_as_operator(&Call::internal("test"), new, true).unwrap();
+        let user = self.sso.create_user_as_operator(&Call::internal("test"), &new, true).unwrap();
         user.full.unwrap().user_id
     }
 
@@ -149,14 +151,19 @@ impl World {
         self.login_with(name, GOOD, None)
     }
 
-    fn login_with(&self, name: &str, password: &str, code: Option<&str>) -> Result<Opened, SsoError> {
+    fn login_with(
+        &self,
+        name: &str,
+        password: &str,
+        code: Option<&str>,
+    ) -> Result<Opened, SsoError> {
         let login = Login {
             username: name.to_owned(),
             password: secret(password),
             totp_code: code.map(str::to_owned),
             ..Login::default()
         };
-        self.sso.login(&call(), login)
+        self.sso.login(&call(), &login)
     }
 
     /// A regular user with a session.
@@ -197,13 +204,30 @@ impl World {
 }
 
 const TREES: [&str; 15] = [
-    "sso_users", "sso_user_names", "sso_user_emails", "sso_user_confirmations", "sso_sessions", "sso_sessions_of_users",
-    "sso_sessions_of_links", "sso_session_ends", "sso_attributes", "sso_links", "sso_links_of_users", "sso_resets",
-    "sso_resets_of_users", "sso_audit", "sso_meta",
+    "sso_users",
+    "sso_user_names",
+    "sso_user_emails",
+    "sso_user_confirmations",
+    "sso_sessions",
+    "sso_sessions_of_users",
+    "sso_sessions_of_links",
+    "sso_session_ends",
+    "sso_attributes",
+    "sso_links",
+    "sso_links_of_users",
+    "sso_resets",
+    "sso_resets_of_users",
+    "sso_audit",
+    "sso_meta",
 ];
 
 fn user(name: &str) -> NewUser {
-    NewUser { username: name.to_owned(), password: Some(secret(GOOD)), auto_approve: true, ..NewUser::default() }
+    NewUser {
+        username: name.to_owned(),
+        password: Some(secret(GOOD)),
+        auto_approve: true,
+        ..NewUser::default()
+    }
 }
 
 fn contains(all: &[u8], part: &str) -> bool {

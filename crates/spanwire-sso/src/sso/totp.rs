@@ -54,17 +54,31 @@ impl Sso {
     ///
     /// # Errors
     /// [`Code::UserIdInvalid`], [`Code::InvalidInput`].
-    pub fn reset_totp_key_as_operator(&self, call: &Call, username: &str, key: &str, label: &str) -> Result<Secret> {
+    pub fn reset_totp_key_as_operator(
+        &self,
+        call: &Call,
+        username: &str,
+        key: &str,
+        label: &str,
+    ) -> Result<Secret> {
         self.record(call, Operation::ResetTotp.endpoint().audit, |trail| {
             let user = self.user_named(trail, username)?;
             let _one_at_a_time = self.lock(&user.user_id);
-            let user = self.store().user(&user.user_id)?.ok_or(SsoError::Refused(Code::UserIdInvalid))?;
+            let user =
+                self.store().user(&user.user_id)?.ok_or(SsoError::Refused(Code::UserIdInvalid))?;
             self.put_totp_key(trail, &user, key, label, None)
         })
     }
 
     /// Other sessions end, like those of a former password; `keeps` is the caller's.
-    fn put_totp_key(&self, trail: &mut Trail<'_>, before: &Arc<User>, key: &str, label: &str, keeps: Option<Digest>) -> Result<Secret> {
+    fn put_totp_key(
+        &self,
+        trail: &mut Trail<'_>,
+        before: &Arc<User>,
+        key: &str,
+        label: &str,
+        keeps: Option<Digest>,
+    ) -> Result<Secret> {
         trail.target.clone_from(&before.user_id);
         let key = match key {
             "" => totp::new_key()?,
@@ -76,12 +90,15 @@ impl Sso {
         let mut user = User::clone(before);
         user.totp_key = Some(self.0.sealer.seal(place(&user.user_id), key.expose()));
         user.totp_label = Some(self.0.sealer.seal(label_place(&user.user_id), label));
-        let former = before.totp_key.as_ref().map(|former| self.0.sealer.open(place(&user.user_id), former));
+        let former =
+            before.totp_key.as_ref().map(|former| self.0.sealer.open(place(&user.user_id), former));
         if !former.is_some_and(|former| former.is_ok_and(|former| former.matches(key.expose()))) {
             user.totp_last_step = None;
         }
         let mut changes = Vec::new();
-        if before.is_totp_enabled && self.settings().password.revoke_sessions_on_change == Some(true) {
+        if before.is_totp_enabled
+            && self.settings().password.revoke_sessions_on_change == Some(true)
+        {
             changes.extend(self.end_sessions(&user, keeps)?);
         }
         changes.push(Change::PutUser { before: Some(Arc::clone(before)), after: user.into() });
@@ -91,9 +108,15 @@ impl Sso {
 
     /// Whether a session is so young, or comes with such proof, that it may change how its user logs in (W14).
     /// `true` says that it was the code, which is to be spent.
-    pub(super) fn check_fresh(&self, call: &Call, caller: &super::sessions::Current, code: Option<&str>) -> Result<bool> {
+    pub(super) fn check_fresh(
+        &self,
+        call: &Call,
+        caller: &super::sessions::Current,
+        code: Option<&str>,
+    ) -> Result<bool> {
         let settings = self.settings();
-        let age = self.now().as_microseconds().saturating_sub(caller.session.auth_time.as_microseconds());
+        let age =
+            self.now().as_microseconds().saturating_sub(caller.session.auth_time.as_microseconds());
         let limit = i64::try_from(minutes(settings.session.fresh_for)).unwrap_or(i64::MAX);
         // Linked credentials prove no presence of their user.
         if age / 1_000_000 < limit && caller.session.auth_type == "default" {

@@ -43,7 +43,8 @@ impl Sso {
                 Some(_) => return Err(SsoError::Refused(Code::InvalidInput)),
             };
             trail.target.clone_from(&target);
-            let given: Vec<_> = FIELDS.iter().filter(|(name, _)| fields.contains_key(*name)).collect();
+            let given: Vec<_> =
+                FIELDS.iter().filter(|(name, _)| fields.contains_key(*name)).collect();
             if given.is_empty() {
                 return Err(SsoError::Refused(Code::MissingInput));
             }
@@ -80,8 +81,15 @@ impl Sso {
             let is_renamed = user.name_digest != before.name_digest;
             let _one_of_this_name = is_renamed.then(|| self.0.locks.names.lock(&user.name_digest));
             let is_moved = user.email_digest != before.email_digest;
-            let _one_of_this_email = user.email_digest.filter(|_| is_moved).map(|email| self.0.locks.emails.lock(&email));
-            self.check_unique(&user, is_renamed, is_moved && settings.email_format_check == Some(true))?;
+            let _one_of_this_email = user
+                .email_digest
+                .filter(|_| is_moved)
+                .map(|email| self.0.locks.emails.lock(&email));
+            self.check_unique(
+                &user,
+                is_renamed,
+                is_moved && settings.email_format_check == Some(true),
+            )?;
             let welcome = self.welcome(&settings, &mut user);
             self.commit(trail, vec![Change::PutUser { before: Some(before), after: user.into() }])?;
             self.send(call, welcome);
@@ -113,7 +121,8 @@ impl Sso {
                 let email = names::given(text(value)?.as_deref());
                 self.check_email(settings, email.as_deref())?;
                 let id = user.user_id.clone();
-                (user.email, user.email_digest) = self.email_fields(settings, &id, email.as_deref());
+                (user.email, user.email_digest) =
+                    self.email_fields(settings, &id, email.as_deref());
             }
             "display_name" | "first_name" | "middle_name" | "last_name" => {
                 let given = names::given(text(value)?.as_deref());
@@ -125,7 +134,8 @@ impl Sso {
                     _ => user.last_name = given,
                 }
                 if name == "display_name" && user.display_name.is_none() {
-                    user.display_name = full_name(&[&user.first_name, &user.middle_name, &user.last_name]);
+                    user.display_name =
+                        full_name(&[&user.first_name, &user.middle_name, &user.last_name]);
                 }
             }
             "is_totp_enabled" => user.is_totp_enabled = boolean(value)?,
@@ -134,7 +144,8 @@ impl Sso {
                 if label.chars().count() > LONGEST_NAME {
                     return Err(invalid());
                 }
-                user.totp_label = Some(self.0.sealer.seal(totp::label_place(&user.user_id), &label));
+                user.totp_label =
+                    Some(self.0.sealer.seal(totp::label_place(&user.user_id), &label));
             }
             "is_locked" => {
                 user.is_locked = boolean(value)?;
@@ -153,12 +164,14 @@ impl Sso {
                 user.sign_up_status = status;
             }
             "approval_status" => {
-                let status = text(value)?.and_then(|it| Approval::parse(&it)).ok_or_else(invalid)?;
+                let status =
+                    text(value)?.and_then(|it| Approval::parse(&it)).ok_or_else(invalid)?;
                 decide(user, status, by, now);
             }
             "apps" => {
                 let Value::Array(apps) = value else { return Err(invalid()) };
-                let apps = apps.iter().map(|app| app.as_str().map(str::to_owned).ok_or_else(invalid));
+                let apps =
+                    apps.iter().map(|app| app.as_str().map(str::to_owned).ok_or_else(invalid));
                 user.apps = apps.collect::<Result<_>>()?;
                 if !user.apps.iter().all(|app| settings.apps.all.contains(app)) {
                     return Err(SsoError::Refused(Code::AppInvalid));
@@ -210,7 +223,9 @@ fn needs_fresh(settings: &Settings, user: &User, fields: &Map<String, Value>) ->
 
 /// Whether a regular user may take another name: not one that is kept for others, and not to get away from a rule.
 fn may_rename(settings: &Settings, before: &str, after: &str) -> Result<()> {
-    let is_listed = |name: &str| settings.user_address_list.keys().any(|it| names::fold(it) == names::fold(name));
+    let is_listed = |name: &str| {
+        settings.user_address_list.keys().any(|it| names::fold(it) == names::fold(name))
+    };
     if is_listed(before) || is_listed(after) {
         return Err(not_allowed());
     }

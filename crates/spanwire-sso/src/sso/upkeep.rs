@@ -74,9 +74,15 @@ impl Sso {
         let now = self.now();
         let owner = Owner::User(user.user_id.clone());
         let _one_at_a_time = self.lock(&user.user_id);
-        let attributes = self.store().attributes(&owner)?.into_iter().filter(|it| !it.is_there(now));
-        let mut changes: Vec<_> = attributes.map(|it| Change::DeleteAttribute(owner.clone(), it.name)).collect();
-        let resets = self.store().resets_of(&user.user_id)?.into_iter().filter(|it| it.expiration_time <= now);
+        let attributes =
+            self.store().attributes(&owner)?.into_iter().filter(|it| !it.is_there(now));
+        let mut changes: Vec<_> =
+            attributes.map(|it| Change::DeleteAttribute(owner.clone(), it.name)).collect();
+        let resets = self
+            .store()
+            .resets_of(&user.user_id)?
+            .into_iter()
+            .filter(|it| it.expiration_time <= now);
         changes.extend(resets.map(Change::DeleteReset));
         if !changes.is_empty() {
             self.make(&changes)?;
@@ -95,7 +101,9 @@ impl Sso {
         loop {
             let last = lock(&self.0.audit).seq;
             let page = self.store().audit(0, BATCH)?;
-            let old = page.iter().take_while(|it| it.timestamp_utc.as_microseconds() < oldest && it.seq != last);
+            let old = page
+                .iter()
+                .take_while(|it| it.timestamp_utc.as_microseconds() < oldest && it.seq != last);
             let mut changes: Vec<_> = old.map(|record| Change::DeleteAudit(record.seq)).collect();
             let Some(Change::DeleteAudit(newest)) = changes.last() else { return Ok(count) };
             let first = newest + 1;
@@ -122,7 +130,9 @@ impl Sso {
                 Ok(())
             }
             Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(SsoError::Unreadable { what: "a change", why: "nobody answered".to_owned() }),
+            Err(_) => {
+                Err(SsoError::Unreadable { what: "a change", why: "nobody answered".to_owned() })
+            }
         }
     }
 
@@ -159,7 +169,9 @@ impl Sso {
     fn sealed_again(&self, before: &Arc<User>) -> Result<Vec<Change>> {
         let sealer = &self.0.sealer;
         let mut user = User::clone(before);
-        for field in [&mut user.email, &mut user.totp_key, &mut user.totp_label].into_iter().flatten() {
+        for field in
+            [&mut user.email, &mut user.totp_key, &mut user.totp_label].into_iter().flatten()
+        {
             if let Some(again) = sealer.seal_again(field)? {
                 *field = again;
             }
@@ -175,7 +187,11 @@ impl Sso {
         if user != **before {
             changes.push(Change::PutUser { before: Some(Arc::clone(before)), after: user.into() });
         }
-        let sessions = self.store().sessions_of(&before.user_id)?.into_iter().map(|it| Owner::Session(it.digest));
+        let sessions = self
+            .store()
+            .sessions_of(&before.user_id)?
+            .into_iter()
+            .map(|it| Owner::Session(it.digest));
         for owner in std::iter::once(Owner::User(before.user_id.clone())).chain(sessions) {
             for mut attribute in self.store().attributes(&owner)? {
                 if let Some(again) = sealer.seal_again(&attribute.value)? {
@@ -191,7 +207,12 @@ impl Sso {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn audit(&self, after: u64, limit: usize, wanted: impl Fn(&AuditRecord) -> bool) -> Result<Vec<AuditRecord>> {
+    pub fn audit(
+        &self,
+        after: u64,
+        limit: usize,
+        wanted: impl Fn(&AuditRecord) -> bool,
+    ) -> Result<Vec<AuditRecord>> {
         let mut found = Vec::new();
         let mut from = after;
         while found.len() < limit {
@@ -211,7 +232,9 @@ impl Sso {
     pub fn audit_of(&self, call: &Call, username: &str) -> Result<Vec<AuditRecord>> {
         self.record(call, "audit.export", |trail| {
             let id = self.user_named(trail, username)?.user_id.clone();
-            self.audit(0, usize::MAX, |record| record.target_user == id || record.current_user == id)
+            self.audit(0, usize::MAX, |record| {
+                record.target_user == id || record.current_user == id
+            })
         })
     }
 
@@ -229,7 +252,9 @@ impl Sso {
             let page = self.store().audit(from, BATCH)?;
             let Some(newest) = page.last() else { break };
             from = newest.seq;
-            page.iter().filter(|record| record.seq <= last).for_each(|record| verifier.next(record));
+            page.iter()
+                .filter(|record| record.seq <= last)
+                .for_each(|record| verifier.next(record));
         }
         let (count, mut problems) = verifier.finish(Some(last));
         let first = self.store().audit(0, 1)?.first().map_or(1, |first| first.seq);
@@ -238,7 +263,8 @@ impl Sso {
             Some(said) => said == self.first_audit(first),
         };
         if !is_first {
-            problems.push(ChainProblem { seq: first, problem: "older records are missing".to_owned() });
+            problems
+                .push(ChainProblem { seq: first, problem: "older records are missing".to_owned() });
         }
         Ok(Verified { count, problems })
     }

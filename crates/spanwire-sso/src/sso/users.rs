@@ -119,10 +119,15 @@ impl Sso {
     ///
     /// # Errors
     /// As [`create_user`](Self::create_user).
-    pub fn create_user_as_operator(&self, call: &Call, new: NewUser, checks_password: bool) -> Result<UserView> {
+    pub fn create_user_as_operator(
+        &self,
+        call: &Call,
+        new: &NewUser,
+        checks_password: bool,
+    ) -> Result<UserView> {
         let op = if new.is_super_user { "user.create_super_user" } else { "user.create_user" };
         self.record(call, op, |trail| {
-            let user = self.create(trail, &new, true, "auto", checks_password)?;
+            let user = self.create(trail, new, true, "auto", checks_password)?;
             self.view(&user, true)
         })
     }
@@ -142,7 +147,8 @@ impl Sso {
             Some(text) => SignUp::parse(text).ok_or(SsoError::Refused(Code::InvalidInput))?,
         };
         let needs_approval = settings.signup.is_approval_needed && !is_approved;
-        user.approval_status = if needs_approval { Approval::BeforeDecision } else { Approval::Approved };
+        user.approval_status =
+            if needs_approval { Approval::BeforeDecision } else { Approval::Approved };
         by.clone_into(&mut user.approval_status_mod_by);
         self.give_password(&settings, &mut user, new, checks_password)?;
         self.insert(trail, user, false)
@@ -166,7 +172,8 @@ impl Sso {
             _ => codes::new_key()?,
         };
         let [display, first, middle, last] =
-            [&new.display_name, &new.first_name, &new.middle_name, &new.last_name].map(|it| names::given(it.as_deref()));
+            [&new.display_name, &new.first_name, &new.middle_name, &new.last_name]
+                .map(|it| names::given(it.as_deref()));
         for name in [&display, &first, &middle, &last].into_iter().flatten() {
             check_name(name)?;
         }
@@ -240,7 +247,8 @@ impl Sso {
         let now = self.now();
         if let Some(hash) = &new.password_hash {
             password::check(hash).map_err(|_| SsoError::Refused(Code::PasswordInvalid))?;
-            user.password = self.0.sealer.store_hash(&user.user_id, hash, settings.encrypt_password);
+            user.password =
+                self.0.sealer.store_hash(&user.user_id, hash, settings.encrypt_password);
             user.password_is_set = true;
             return Ok(());
         }
@@ -256,7 +264,12 @@ impl Sso {
     }
 
     /// Stores a new user, unless somebody has the name.
-    pub(super) fn insert(&self, trail: &mut Trail<'_>, user: User, is_signup: bool) -> Result<Arc<User>> {
+    pub(super) fn insert(
+        &self,
+        trail: &mut Trail<'_>,
+        user: User,
+        is_signup: bool,
+    ) -> Result<Arc<User>> {
         let settings = self.settings();
         let _one_of_this_name = self.0.locks.names.lock(&user.name_digest);
         let _one_of_this_email = user.email_digest.map(|email| self.0.locks.emails.lock(&email));
@@ -329,7 +342,9 @@ impl Sso {
         let mut changes = self.end_sessions(&user, None)?;
         let owner = Owner::User(user.user_id.clone());
         let attributes = self.store().attributes(&owner)?;
-        changes.extend(attributes.into_iter().map(|it| Change::DeleteAttribute(owner.clone(), it.name)));
+        changes.extend(
+            attributes.into_iter().map(|it| Change::DeleteAttribute(owner.clone(), it.name)),
+        );
         changes.extend(self.store().links_of(user_id)?.into_iter().map(Change::DeleteLink));
         changes.extend(self.store().resets_of(user_id)?.into_iter().map(Change::DeleteReset));
         changes.push(Change::DeleteUser(user));
@@ -397,7 +412,10 @@ impl Sso {
     }
 
     pub(super) fn email_of(&self, user: &User) -> Result<Option<Secret>> {
-        user.email.as_ref().map(|field| self.0.sealer.open(email_place(&user.user_id), field)).transpose()
+        user.email
+            .as_ref()
+            .map(|field| self.0.sealer.open(email_place(&user.user_id), field))
+            .transpose()
     }
 
     /// What somebody sees of a user.
@@ -412,7 +430,8 @@ impl Sso {
                 }
             }
         };
-        let label = user.totp_label.as_ref().map(|label| shown(totp::label_place(&user.user_id), label));
+        let label =
+            user.totp_label.as_ref().map(|label| shown(totp::label_place(&user.user_id), label));
         Ok(UserView {
             username: user.username.clone(),
             email: user.email.as_ref().map(|email| shown(email_place(&user.user_id), email)),

@@ -34,7 +34,9 @@ impl KeyValueUserStore {
 
     fn text(&self, tree: &'static str, key: &[u8]) -> Result<Option<String>> {
         let value = self.store.get(tree, key)?;
-        value.map(|value| String::from_utf8(value).map_err(|error| unreadable(tree, &error))).transpose()
+        value
+            .map(|value| String::from_utf8(value).map_err(|error| unreadable(tree, &error)))
+            .transpose()
     }
 
     /// The records that an index names: what follows the prefix in each of its keys is the key of a record.
@@ -147,7 +149,9 @@ impl UserStore for KeyValueUserStore {
         match self.store.get(META, LAST_AUDIT)? {
             Some(key) => match self.read(AUDIT, &key)? {
                 Some(last) => Ok(Some(last)),
-                None => Err(unreadable(AUDIT, &"the newest record is gone: it was removed by hand")),
+                None => {
+                    Err(unreadable(AUDIT, &"the newest record is gone: it was removed by hand"))
+                }
             },
             None => Ok(None),
         }
@@ -231,7 +235,7 @@ fn add(batch: &mut Batch, change: &Change) {
         }
         Change::PutAudit(record) => {
             let key = record.seq.to_be_bytes();
-            batch.put(AUDIT, &key, encode(record));
+            batch.put(AUDIT, &key, encode(record.as_ref()));
             batch.put(META, LAST_AUDIT, key);
         }
         Change::DeleteAudit(seq) => {
@@ -262,9 +266,12 @@ fn encode(record: &impl Serialize) -> Vec<u8> {
 
 fn decode<T: DeserializeOwned>(tree: &'static str, bytes: &[u8]) -> Result<T> {
     match bytes.split_first() {
-        Some((&FORMAT, json)) => serde_json::from_slice(json).map_err(|error| unreadable(tree, &error)),
+        Some((&FORMAT, json)) => {
+            serde_json::from_slice(json).map_err(|error| unreadable(tree, &error))
+        }
         Some((format, _)) => {
-            let newer = format!("it has format {format}: use the release that wrote it, or a later one");
+            let newer =
+                format!("it has format {format}: use the release that wrote it, or a later one");
             Err(unreadable(tree, &newer))
         }
         None => Err(unreadable(tree, &"it is empty")),

@@ -8,7 +8,9 @@ use spanwire_store::Durability;
 
 use super::{Change, UserStore};
 use crate::audit::AuditRecord;
-use crate::record::{Approval, Attribute, Digest, Field, Link, Owner, Reset, Session, SignUp, User};
+use crate::record::{
+    Approval, Attribute, Digest, Field, Link, Owner, Reset, Session, SignUp, User,
+};
 
 /// Runs the suite on stores that `open` makes, each empty. `reopen` opens again what it is given.
 ///
@@ -20,7 +22,10 @@ pub fn contract<S: UserStore>(open: impl Fn() -> S, reopen: impl Fn(S) -> S) {
     rest(&open());
     let store = open();
     make(&store, &[Change::PutUser { before: None, after: user("zusr1", 1) }]);
-    make(&store, &[Change::PutMeta("key", "value".to_owned()), Change::PutAudit(record(1))]);
+    make(
+        &store,
+        &[Change::PutMeta("key", "value".to_owned()), Change::PutAudit(Box::new(record(1)))],
+    );
     let store = reopen(store);
     assert!(store.user("zusr1").is_ok_and(|user| user.is_some()), "a user outlives the process");
     assert_eq!(store.meta("key").ok().flatten().as_deref(), Some("value"));
@@ -37,7 +42,10 @@ fn users<S: UserStore>(store: &S, _: &impl Fn(S) -> S) {
     assert_eq!(found(store.users_with_email(digest(101))), ["zusr1"]);
     assert_eq!(found(store.user_to_confirm(digest(201))).as_deref(), Some("zusr1"));
     assert_eq!(found(store.users(None, 10)).len(), 2);
-    assert_eq!(found(store.users(Some("zusr1"), 10)).first().map(|user| user.user_id.clone()).as_deref(), Some("zusr2"));
+    assert_eq!(
+        found(store.users(Some("zusr1"), 10)).first().map(|user| user.user_id.clone()).as_deref(),
+        Some("zusr2")
+    );
     // What a user is looked up by follows the user.
     let mut renamed = User::clone(&one);
     renamed.name_digest = digest(3);
@@ -62,15 +70,30 @@ fn sessions(store: &impl UserStore) {
     second.ext_session_id = Some("basic_auth.crm".to_owned());
     make(store, &[opened(&first), opened(&second), opened(&session(3, "zusr12", 300))]);
     assert_eq!(found(store.session(digest(1))).as_ref(), Some(&first));
-    assert_eq!(found(store.sessions_of("zusr1")).len(), 2, "and not those of a user with a longer id");
+    assert_eq!(
+        found(store.sessions_of("zusr1")).len(),
+        2,
+        "and not those of a user with a longer id"
+    );
     assert_eq!(found(store.session_of_link("basic_auth.crm")).as_ref(), Some(&second));
-    let ended = |at: i64| found(store.sessions_ended(time(at), 10)).iter().map(|it| it.digest).collect::<Vec<_>>();
-    assert_eq!((ended(99), ended(100), ended(250)), (vec![], vec![digest(1)], vec![digest(1), digest(2)]));
+    let ended = |at: i64| {
+        found(store.sessions_ended(time(at), 10)).iter().map(|it| it.digest).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (ended(99), ended(100), ended(250)),
+        (vec![], vec![digest(1)], vec![digest(1), digest(2)])
+    );
     assert_eq!(found(store.sessions_ended(time(999), 1)).len(), 1);
     let renewed = Session { expiration_time: time(900), ..first.clone() };
-    make(store, &[Change::PutSession { before: Some(Box::new(first)), after: Box::new(renewed.clone()) }]);
+    make(
+        store,
+        &[Change::PutSession { before: Some(Box::new(first)), after: Box::new(renewed.clone()) }],
+    );
     assert_eq!(ended(250), [digest(2)]);
-    make(store, &[Change::DeleteSession(Box::new(second)), Change::DeleteSession(Box::new(renewed))]);
+    make(
+        store,
+        &[Change::DeleteSession(Box::new(second)), Change::DeleteSession(Box::new(renewed))],
+    );
     assert!(found(store.sessions_of("zusr1")).is_empty() && ended(950) == [digest(3)]);
     assert!(found(store.session_of_link("basic_auth.crm")).is_none());
 }
@@ -78,24 +101,50 @@ fn sessions(store: &impl UserStore) {
 fn rest(store: &impl UserStore) {
     let (joe, of_session) = (Owner::User("zusr1".to_owned()), Owner::Session(digest(1)));
     let long = "x".repeat(191);
-    for (owner, name) in [(&joe, "a"), (&joe, long.as_str()), (&of_session, "a"), (&Owner::User("zusr12".to_owned()), "a")] {
+    for (owner, name) in [
+        (&joe, "a"),
+        (&joe, long.as_str()),
+        (&of_session, "a"),
+        (&Owner::User("zusr12".to_owned()), "a"),
+    ] {
         make(store, &[Change::PutAttribute(owner.clone(), attribute(name))]);
     }
     assert_eq!(found(store.attributes(&joe)).len(), 2);
     assert_eq!(found(store.attribute(&joe, &long)), Some(attribute(&long)));
-    make(store, &[Change::DeleteAttribute(joe.clone(), "a".to_owned()), Change::DeleteAttribute(joe.clone(), "no".to_owned())]);
+    make(
+        store,
+        &[
+            Change::DeleteAttribute(joe.clone(), "a".to_owned()),
+            Change::DeleteAttribute(joe.clone(), "no".to_owned()),
+        ],
+    );
     assert!(found(store.attribute(&joe, "a")).is_none());
     assert!(found(store.attribute(&of_session, "a")).is_some());
 
-    let link = Link { user_id: "zusr1".to_owned(), auth_type: "basic_auth".to_owned(), auth_username: "crm".to_owned(), is_active: true, creation_time: time(1) };
+    let link = Link {
+        user_id: "zusr1".to_owned(),
+        auth_type: "basic_auth".to_owned(),
+        auth_username: "crm".to_owned(),
+        is_active: true,
+        creation_time: time(1),
+    };
     make(store, &[Change::PutLink(link.clone())]);
     assert_eq!(found(store.link("basic_auth", "crm")).as_ref(), Some(&link));
     assert!(found(store.link("jwt", "crm")).is_none());
     assert_eq!(found(store.links_of("zusr1")), std::slice::from_ref(&link));
     make(store, &[Change::DeleteLink(link)]);
-    assert!(found(store.links_of("zusr1")).is_empty() && found(store.link("basic_auth", "crm")).is_none());
+    assert!(
+        found(store.links_of("zusr1")).is_empty()
+            && found(store.link("basic_auth", "crm")).is_none()
+    );
 
-    let reset = Reset { digest: digest(9), user_id: "zusr1".to_owned(), creation_time: time(1), expiration_time: time(2), key: None };
+    let reset = Reset {
+        digest: digest(9),
+        user_id: "zusr1".to_owned(),
+        creation_time: time(1),
+        expiration_time: time(2),
+        key: None,
+    };
     let accessed = Reset { key: Some((digest(8), time(3))), ..reset.clone() };
     make(store, &[Change::PutReset(reset)]);
     make(store, &[Change::PutReset(accessed.clone())]);
@@ -105,7 +154,7 @@ fn rest(store: &impl UserStore) {
     assert!(found(store.reset(digest(9))).is_none() && found(store.resets_of("zusr1")).is_empty());
 
     for seq in 1..=5 {
-        make(store, &[Change::PutAudit(record(seq))]);
+        make(store, &[Change::PutAudit(Box::new(record(seq)))]);
     }
     assert_eq!(found(store.audit(2, 2)), [record(3), record(4)]);
     make(store, &[Change::DeleteAudit(1)]);
@@ -204,7 +253,13 @@ fn session(number: u8, user_id: &str, ends: i64) -> Session {
 }
 
 fn attribute(name: &str) -> Attribute {
-    Attribute { name: name.to_owned(), value: Field::Plain("1".to_owned()), creation_time: time(1), last_modified: time(1), expiration_time: None }
+    Attribute {
+        name: name.to_owned(),
+        value: Field::Plain("1".to_owned()),
+        creation_time: time(1),
+        last_modified: time(1),
+        expiration_time: None,
+    }
 }
 
 fn record(seq: u64) -> AuditRecord {

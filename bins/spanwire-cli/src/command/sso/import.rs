@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Users, import_command, report_line, summary};
+use super::{Users, at, import_command, report_line, summary};
 use crate::client::Failure;
 use crate::output;
 
@@ -21,10 +21,12 @@ pub(super) fn run(users: &Users<'_>, file: &Path, dry_run: bool) -> Result<(), F
     for batch in rows.chunks(BATCH) {
         let Some((first, _)) = batch.first() else { break };
         let lines = batch.iter().map(|(_, user)| user.clone()).collect();
-        let answer = users.ask(import_command(lines, *first, dry_run))?;
+        let answer = users.ask(&import_command(lines, *first, dry_run))?;
         for (report, (line, _)) in answer.as_array().into_iter().flatten().zip(batch) {
             let mut report = report.clone();
-            report["line"] = (*line).into();
+            if let Some(fields) = report.as_object_mut() {
+                fields.insert("line".to_owned(), (*line).into());
+            }
             if !users.output.is_json() {
                 output::line(&output::clean(&report_line(&report)))?;
             }
@@ -32,7 +34,7 @@ pub(super) fn run(users: &Users<'_>, file: &Path, dry_run: bool) -> Result<(), F
         }
     }
     let whole = summary(&reports);
-    let failed = whole["failed"].as_u64().unwrap_or_default();
+    let failed = at(&whole, "failed").as_u64().unwrap_or_default();
     match users.output.is_json() {
         true => output::json(&reports)?,
         false => users.output.object(&whole)?,
@@ -68,7 +70,8 @@ fn csv(file: &Path, input: impl Read) -> Result<Vec<Row>, Failure> {
         let line = record.position().map_or(0, csv::Position::line);
         // An empty cell is no value.
         let cells = columns.iter().zip(record.iter()).filter(|(_, cell)| !cell.is_empty());
-        let user: Map<String, Value> = cells.map(|(column, cell)| (column.trim().to_owned(), value(column, cell))).collect();
+        let user: Map<String, Value> =
+            cells.map(|(column, cell)| (column.trim().to_owned(), value(column, cell))).collect();
         rows.push((line, user.into()));
     }
     Ok(rows)
@@ -98,16 +101,23 @@ mod tests {
 
     #[test]
     fn both_formats_say_the_same() {
-        let text = "username,first_name,is_locked,password\njoe,\"Smith, J\",yes,secret\n\nann,,0,\n";
+        let text =
+            "username,first_name,is_locked,password\njoe,\"Smith, J\",yes,secret\n\nann,,0,\n";
         let rows = csv(Path::new("x.csv"), text.as_bytes()).unwrap();
         let expected = [
-            (2, json!({"username": "joe", "first_name": "Smith, J", "is_locked": true, "password": "secret"})),
+            (
+                2,
+                json!({"username": "joe", "first_name": "Smith, J", "is_locked": true, "password": "secret"}),
+            ),
             (4, json!({"username": "ann", "is_locked": false})),
         ];
         assert_eq!(rows, expected);
         let lines: String = expected.iter().map(|(_, row)| format!("{row}\n\n")).collect();
         let rows = ndjson(Path::new("x"), lines.as_bytes()).unwrap();
-        assert_eq!(rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>(), expected.map(|(_, row)| row));
+        assert_eq!(
+            rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>(),
+            expected.map(|(_, row)| row)
+        );
         assert_eq!(ndjson(Path::new("x"), &b"{\n"[..]).unwrap(), [(1, Value::Null)]);
     }
 }

@@ -16,7 +16,8 @@ fn inv_18_a_password_that_expires_soon_warns_and_one_that_has_is_of_no_use() {
     let world = World::new(|_| {});
     let id = world.create("joe");
     let expires_in = |seconds: i64| {
-        let at = Timestamp::from_microseconds(world.clock.now().as_microseconds() + seconds * 1_000_000);
+        let at =
+            Timestamp::from_microseconds(world.clock.now().as_microseconds() + seconds * 1_000_000);
         world.update(&id, json!({"password_expiry": at.to_iso().as_str()})).unwrap();
     };
     let threshold = 30 * 86_400;
@@ -46,11 +47,22 @@ fn inv_21_a_reset_works_once_each_way_and_for_its_own_user() {
     let token = begin();
     let key = world.sso.access_reset(&call(), &token).unwrap();
     assert_eq!(code(world.sso.access_reset(&call(), &token)), Code::ResetNotPossible, "used");
-    for (token, key) in [(secret("x"), key.clone()), (token.clone(), secret("gAAAAx")), (token.clone(), token.clone())] {
-        assert_eq!(code(world.sso.complete_reset(&call(), &token, &key, &secret(OTHER))), Code::ResetNotPossible);
+    for (token, key) in [
+        (secret("x"), key.clone()),
+        (token.clone(), secret("gAAAAx")),
+        (token.clone(), token.clone()),
+    ] {
+        assert_eq!(
+            code(world.sso.complete_reset(&call(), &token, &key, &secret(OTHER))),
+            Code::ResetNotPossible
+        );
     }
     world.sso.complete_reset(&call(), &token, &key, &secret(OTHER)).unwrap();
-    assert_eq!(code(world.sso.complete_reset(&call(), &token, &key, &secret(GOOD))), Code::ResetNotPossible, "used");
+    assert_eq!(
+        code(world.sso.complete_reset(&call(), &token, &key, &secret(GOOD))),
+        Code::ResetNotPossible,
+        "used"
+    );
     world.login_with("joe", OTHER, None).unwrap();
     // Too late, before and after the key was given.
     let token = begin();
@@ -59,7 +71,10 @@ fn inv_21_a_reset_works_once_each_way_and_for_its_own_user() {
     let token = begin();
     let key = world.sso.access_reset(&call(), &token).unwrap();
     world.pass(1_800);
-    assert_eq!(code(world.sso.complete_reset(&call(), &token, &key, &secret(GOOD))), Code::ResetNotPossible);
+    assert_eq!(
+        code(world.sso.complete_reset(&call(), &token, &key, &secret(GOOD))),
+        Code::ResetNotPossible
+    );
 }
 
 fn token_of(world: &World) -> Secret {
@@ -80,7 +95,9 @@ fn inv_22_hashes_verify_after_the_settings_changed_and_are_made_anew_at_login() 
     world.login("joe").unwrap();
     let hash = world.sso.0.sealer.load_hash(&id, &stored()).unwrap();
     assert!(!scheme.made(&hash) && world.sso.settings().scheme().made(&hash));
-    world.set(|it| (it.hash.scheme, it.hash.memory_kib) = (crate::settings::HashScheme::Argon2id, 64));
+    world.set(|it| {
+        (it.hash.scheme, it.hash.memory_kib) = (crate::settings::HashScheme::Argon2id, 64)
+    });
     world.login("joe").unwrap();
     let hash = world.sso.0.sealer.load_hash(&id, &stored()).unwrap();
     assert!(hash.expose().starts_with("$argon2id$"), "{hash:?}");
@@ -94,11 +111,14 @@ fn inv_22_hashes_verify_after_the_settings_changed_and_are_made_anew_at_login() 
 #[test]
 fn inv_46_a_reset_is_begun_for_those_who_may_have_one_and_nobody_is_told() {
     let world = World::new(|_| {});
-    let joe = world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
-    let locked = NewUser { email: Some("l@example.com".to_owned()), is_locked: true, ..user("locked") };
+    let joe =
+        world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+    let locked =
+        NewUser { email: Some("l@example.com".to_owned()), is_locked: true, ..user("locked") };
     world.create_with(locked);
     world.create("mailless");
-    let ann = world.create_with(NewUser { email: Some("ann@example.com".to_owned()), ..user("ann") });
+    let ann =
+        world.create_with(NewUser { email: Some("ann@example.com".to_owned()), ..user("ann") });
     world.sso.reject(&call(), &world.root, &ann).unwrap();
     for name in ["nobody", "locked", "mailless", "ann", ""] {
         world.sso.begin_reset(&call(), name).unwrap();
@@ -135,7 +155,10 @@ fn inv_48_a_bad_new_password_spoils_nothing_and_a_good_one_ends_everything_befor
     world.sso.begin_reset(&call(), "joe").unwrap();
     let token = token_of(&world);
     let key = world.sso.access_reset(&call(), &token).unwrap();
-    assert_eq!(code(world.sso.complete_reset(&call(), &token, &key, &secret("short"))), Code::PasswordTooShort);
+    assert_eq!(
+        code(world.sso.complete_reset(&call(), &token, &key, &secret("short"))),
+        Code::PasswordTooShort
+    );
     assert!(world.good(&session));
     world.sso.complete_reset(&call(), &token, &key, &secret(OTHER)).unwrap();
     assert!(!world.good(&session));
@@ -156,7 +179,7 @@ fn inv_50_a_password_that_must_change_lets_nobody_in_without_a_good_new_one() {
                 new_password: new.map(secret),
                 ..Login::default()
             };
-            world.sso.login(&call(), login)
+            world.sso.login(&call(), &login)
         };
         let told = |code| if informs { code } else { Code::NotAllowed };
         assert_eq!(code(login(None)), told(Code::PasswordMustSendNew));
@@ -173,7 +196,8 @@ fn inv_50_a_password_that_must_change_lets_nobody_in_without_a_good_new_one() {
 #[test]
 fn inv_51_an_expired_password_is_changed_by_a_reset_alone() {
     let world = World::new(|_| {});
-    let id = world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+    let id =
+        world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     let token = world.login("joe").unwrap().token;
     world.update(&id, json!({"password_expiry": "2001-01-01"})).unwrap();
     let login = Login {
@@ -182,8 +206,11 @@ fn inv_51_an_expired_password_is_changed_by_a_reset_alone() {
         new_password: Some(secret(OTHER)),
         ..Login::default()
     };
-    assert_eq!(code(world.sso.login(&call(), login)), Code::NotAllowed);
-    assert_eq!(code(world.sso.change_password(&call(), &token, None, &change(Some(GOOD), OTHER))), Code::NotAllowed);
+    assert_eq!(code(world.sso.login(&call(), &login)), Code::NotAllowed);
+    assert_eq!(
+        code(world.sso.change_password(&call(), &token, None, &change(Some(GOOD), OTHER))),
+        Code::NotAllowed
+    );
     world.sso.begin_reset(&call(), "joe").unwrap();
     let token = token_of(&world);
     let key = world.sso.access_reset(&call(), &token).unwrap();
@@ -196,7 +223,9 @@ fn a_password_is_changed_by_its_owner_with_the_old_one_or_by_a_super_user() {
     let world = World::new(|_| {});
     let (id, token) = world.joe();
     let second = world.login("joe").unwrap().token;
-    let own = |old: Option<&str>, new: &str| world.sso.change_password(&call(), &token, None, &change(old, new));
+    let own = |old: Option<&str>, new: &str| {
+        world.sso.change_password(&call(), &token, None, &change(old, new))
+    };
     assert_eq!(code(own(Some("wrong password 12345"), OTHER)), Code::NotAllowed);
     assert_eq!(code(own(None, OTHER)), Code::NotAllowed);
     assert_eq!(code(own(Some(GOOD), "short")), Code::NotAllowed);
@@ -205,7 +234,8 @@ fn a_password_is_changed_by_its_owner_with_the_old_one_or_by_a_super_user() {
     // History: not the one before, either.
     assert_eq!(code(own(Some(OTHER), GOOD)), Code::NotAllowed);
     let by_root = |new: &str, days| {
-        let change = PasswordChange { expiry_days: days, must_change: Some(true), ..change(None, new) };
+        let change =
+            PasswordChange { expiry_days: days, must_change: Some(true), ..change(None, new) };
         world.sso.change_password(&call(), &world.root, Some(&id), &change)
     };
     assert_eq!(code(by_root("short", None)), Code::PasswordTooShort);
@@ -216,8 +246,12 @@ fn a_password_is_changed_by_its_owner_with_the_old_one_or_by_a_super_user() {
     assert_eq!(left, 10 * 86_400 * 1_000_000);
     let ann = world.create("ann");
     let token = world.login("ann").unwrap().token;
-    assert_eq!(code(world.sso.change_password(&call(), &token, Some(&id), &change(None, OTHER))), Code::InvalidInput);
+    assert_eq!(
+        code(world.sso.change_password(&call(), &token, Some(&id), &change(None, OTHER))),
+        Code::InvalidInput
+    );
     world.sso.change_password(&call(), &token, Some(&ann), &change(Some(GOOD), OTHER)).unwrap();
-    let unknown = world.sso.change_password(&call(), &world.root, Some("zusrnobody"), &change(None, OTHER));
+    let unknown =
+        world.sso.change_password(&call(), &world.root, Some("zusrnobody"), &change(None, OTHER));
     assert_eq!(code(unknown), Code::UserIdInvalid);
 }

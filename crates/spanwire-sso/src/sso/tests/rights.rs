@@ -24,7 +24,11 @@ fn inv_06_a_regular_user_sees_nothing_of_what_is_for_super_users() {
     let world = World::new(|_| {});
     let (id, token) = world.joe();
     assert_eq!(world.sso.current_user(&call(), &token).unwrap().full, None);
-    assert_eq!(code(world.sso.user(&call(), &token, &id)), Code::NotAllowed, "not even by the own id");
+    assert_eq!(
+        code(world.sso.user(&call(), &token, &id)),
+        Code::NotAllowed,
+        "not even by the own id"
+    );
     let full = world.sso.user(&call(), &world.root, &id).unwrap().full.unwrap();
     assert_eq!(full.user_id, id);
 }
@@ -42,14 +46,19 @@ fn inv_08_a_session_is_good_only_while_everything_is() {
         (json!({"approval_status": "rejected"}), json!({"approval_status": "approved"})),
         (json!({"approval_status": "before_decision"}), json!({"approval_status": "approved"})),
         (json!({"sign_up_status": "before_confirmation"}), json!({"sign_up_status": "final"})),
-        (json!({"password_expiry": "2001-01-01T00:00:00"}), json!({"password_expiry": "2100-01-01T00:00:00"})),
+        (
+            json!({"password_expiry": "2001-01-01T00:00:00"}),
+            json!({"password_expiry": "2100-01-01T00:00:00"}),
+        ),
     ] {
         world.update(&id, fields.clone()).unwrap();
         bad(&fields.to_string());
         world.update(&id, back).unwrap();
         good();
     }
-    world.set(|it| drop(it.user_address_list.insert("JOE".to_owned(), vec!["198.51.100.0/24".to_owned()])));
+    world.set(|it| {
+        drop(it.user_address_list.insert("JOE".to_owned(), vec!["198.51.100.0/24".to_owned()]))
+    });
     bad("address");
     assert!(world.sso.current_user(&from("198.51.100.7"), &token).is_ok());
     world.set(|it| it.user_address_list.clear());
@@ -93,7 +102,8 @@ fn inv_10_looking_at_a_session_does_not_renew_it() {
     assert_eq!(renewed.as_microseconds() - world.clock.now().as_microseconds(), 3_600_000_000);
     // A hook may have said otherwise, and then a renewal does.
     let login = Login { username: "joe".to_owned(), password: secret(GOOD), ..Login::default() };
-    let short = world.sso.login_for(&call(), login, |name| (name == "joe").then_some(5)).unwrap().token;
+    let short =
+        world.sso.login_for(&call(), &login, |name| (name == "joe").then_some(5)).unwrap().token;
     let end = world.sso.renew(&call(), &short).unwrap();
     assert_eq!(end.as_microseconds() - world.clock.now().as_microseconds(), 300_000_000);
     // Not beyond its longest life: 90 minutes after the login.
@@ -153,12 +163,16 @@ fn inv_33_only_some_applications_say_where_a_user_is() {
             metadata: Some(metadata),
             ..Login::default()
         };
-        world.sso.login(&Call { current_app: app.to_owned(), ..call() }, login)
+        world.sso.login(&Call { current_app: app.to_owned(), ..call() }, &login)
     };
     assert_eq!(code(login("CRM", Some("203.0.113.7"))), Code::MetadataNotAllowed);
     assert_eq!(code(login("CRM", None)), Code::NotAllowed);
     let opened = login("Front", Some("203.0.113.7, 203.0.113.8")).unwrap();
-    assert_eq!(code(login("Front", Some("203.0.113.7, 10.0.0.1"))), Code::NotAllowed, "every address counts");
+    assert_eq!(
+        code(login("Front", Some("203.0.113.7, 10.0.0.1"))),
+        Code::NotAllowed,
+        "every address counts"
+    );
     assert_eq!(code(login("Front", Some("nowhere"))), Code::InvalidInput);
     let session = world.sso.get_session(&call(), &opened.token, &world.root).unwrap();
     assert_eq!(session.remote_addr, "203.0.113.7, 203.0.113.8");
@@ -194,14 +208,20 @@ fn inv_38_a_regular_user_changes_nobody_else_and_no_role() {
     ] {
         assert_eq!(update(None, fields), Code::InvalidInput);
     }
-    assert_eq!(update(None, json!({"is_super_user": true, "user_id": "zusr1", "creation_ctx": "x"})), Code::MissingInput);
+    assert_eq!(
+        update(None, json!({"is_super_user": true, "user_id": "zusr1", "creation_ctx": "x"})),
+        Code::MissingInput
+    );
     assert_eq!(code(world.sso.user(&call(), &token, &other)), Code::NotAllowed);
     assert_eq!(code(world.sso.delete_user(&call(), &token, &other)), Code::NotAllowed);
     assert_eq!(code(world.sso.approve(&call(), &token, &id)), Code::InvalidInput);
     assert_eq!(code(world.sso.lock_user(&call(), &token, &other)), Code::NotAllowed);
     assert_eq!(world.sso.user(&call(), &world.root, &id).unwrap(), before);
     // Its own id is its own.
-    world.sso.update_user(&call(), &token, Some(&id), json!({"first_name": "Joe"}).as_object().unwrap()).unwrap();
+    world
+        .sso
+        .update_user(&call(), &token, Some(&id), json!({"first_name": "Joe"}).as_object().unwrap())
+        .unwrap();
 }
 
 #[test]
@@ -225,7 +245,9 @@ fn inv_40_links_are_listed_for_their_own_user() {
     let world = World::new(|_| {});
     let (id, token) = world.joe();
     let other = world.create("ann");
-    let link = |user: &str, name: &str| world.sso.create_link(&call(), &world.root, user, "basic_auth", name, true, true);
+    let link = |user: &str, name: &str| {
+        world.sso.create_link(&call(), &world.root, user, "basic_auth", name, true, true)
+    };
     link(&other, "a").unwrap();
     assert_eq!(world.sso.links(&call(), &token, None).unwrap(), []);
     link(&id, "b").unwrap();
@@ -250,12 +272,17 @@ fn inv_41_a_list_of_sessions_opens_none() {
 fn inv_54_a_definition_is_linked_to_one_user() {
     let world = World::new(|_| {});
     let (joe, ann) = (world.create("joe"), world.create("ann"));
-    let link = |user: &str, known| world.sso.create_link(&call(), &world.root, user, "basic_auth", "crm", true, known);
+    let link = |user: &str, known| {
+        world.sso.create_link(&call(), &world.root, user, "basic_auth", "crm", true, known)
+    };
     assert_eq!(code(link(&joe, false)), Code::InvalidInput);
     link(&joe, true).unwrap();
     assert_eq!(code(link(&ann, true)), Code::InvalidInput);
     assert_eq!(code(link(&joe, true)), Code::InvalidInput);
-    assert_eq!(code(world.sso.create_link(&call(), &world.root, &ann, "ntlm", "x", true, true)), Code::InvalidInput);
+    assert_eq!(
+        code(world.sso.create_link(&call(), &world.root, &ann, "ntlm", "x", true, true)),
+        Code::InvalidInput
+    );
 }
 
 #[test]
@@ -266,7 +293,8 @@ fn inv_55_unlinking_ends_the_sessions_of_that_link_alone() {
     for name in names {
         world.sso.create_link(&call(), &world.root, &joe, "basic_auth", name, true, true).unwrap();
     }
-    let open = |name: &str| world.sso.on_linked_auth(&call(), "basic_auth", name).unwrap().unwrap().token;
+    let open =
+        |name: &str| world.sso.on_linked_auth(&call(), "basic_auth", name).unwrap().unwrap().token;
     let tokens = names.map(open);
     assert!(tokens.iter().all(|token| world.good(token)));
     // The same session again, under the same token inside.
@@ -276,15 +304,20 @@ fn inv_55_unlinking_ends_the_sessions_of_that_link_alone() {
     let good = tokens.each_ref().map(|token| world.good(token));
     assert_eq!(good, [false, true, true, true]);
     assert!(world.sso.on_linked_auth(&call(), "basic_auth", "crm").unwrap().is_none());
-    assert_eq!(code(world.sso.delete_link(&call(), &world.root, &joe, "basic_auth", "crm")), Code::InvalidInput);
+    assert_eq!(
+        code(world.sso.delete_link(&call(), &world.root, &joe, "basic_auth", "crm")),
+        Code::InvalidInput
+    );
 }
 
 #[test]
 fn inv_56_where_a_super_user_is_says_nothing_about_the_target() {
-    let world = World::new(|it| drop(it.user_address_list.insert("joe".to_owned(), vec!["198.51.100.1".to_owned()])));
+    let world = World::new(|it| {
+        drop(it.user_address_list.insert("joe".to_owned(), vec!["198.51.100.1".to_owned()]))
+    });
     world.create("joe");
     let login = Login { username: "joe".to_owned(), password: secret(GOOD), ..Login::default() };
-    let token = world.sso.login(&from("198.51.100.1"), login).unwrap().token;
+    let token = world.sso.login(&from("198.51.100.1"), &login).unwrap().token;
     assert!(!world.good(&token), "joe is not here");
     assert!(world.sso.verify(&call(), &token, &world.root).unwrap());
     assert!(!world.sso.verify(&call(), &secret("nonsense"), &world.root).unwrap());
@@ -331,7 +364,9 @@ fn attributes_of_others_are_for_super_users() {
     let world = World::new(|_| {});
     let (joe, token) = world.joe();
     let ann = world.create("ann");
-    let names = |token: &Secret, id: &str| world.sso.attribute_names(&call(), token, &Scope::User(Some(id.to_owned())));
+    let names = |token: &Secret, id: &str| {
+        world.sso.attribute_names(&call(), token, &Scope::User(Some(id.to_owned())))
+    };
     assert_eq!(names(&token, &joe).unwrap(), [""; 0]);
     assert_eq!(code(names(&token, &ann)), Code::NotAllowed);
     assert_eq!(names(&world.root, &ann).unwrap(), [""; 0]);
@@ -350,6 +385,6 @@ fn users_may_be_limited_to_applications() {
     world.update(&id, json!({"apps": ["ERP"]})).unwrap();
     assert_eq!(code(world.login("joe")), Code::AppInvalid);
     let login = Login { username: "joe".to_owned(), password: secret(GOOD), ..Login::default() };
-    world.sso.login(&Call { current_app: "ERP".to_owned(), ..call() }, login).unwrap();
+    world.sso.login(&Call { current_app: "ERP".to_owned(), ..call() }, &login).unwrap();
     assert_eq!(code(world.update(&id, json!({"apps": ["Other"]}))), Code::AppInvalid);
 }

@@ -27,12 +27,25 @@ fn inv_01_and_03_nothing_that_is_stored_opens_anything() {
     let plain = world.sso.0.sealer.unwrap(token.expose(), "zust").unwrap();
     let plain_key = world.sso.0.sealer.unwrap(reset_key.expose(), "zprtrkey").unwrap();
     let dump = world.dump();
-    for secret in [GOOD, token.expose(), plain.expose(), key.expose(), "joe@example.com", "attribute-secret", reset.expose(), reset_key.expose(), plain_key.expose()] {
+    for secret in [
+        GOOD,
+        token.expose(),
+        plain.expose(),
+        key.expose(),
+        "joe@example.com",
+        "attribute-secret",
+        reset.expose(),
+        reset_key.expose(),
+        plain_key.expose(),
+    ] {
         assert!(!contains(&dump, secret), "{secret}");
     }
     // Every text of the store as a token, as a reset and as a password.
     let text = String::from_utf8_lossy(&dump);
-    let parts: std::collections::BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && !"-_=$./".contains(c)).filter(|part| part.len() > 3).collect();
+    let parts: std::collections::BTreeSet<&str> = text
+        .split(|c: char| !c.is_alphanumeric() && !"-_=$./".contains(c))
+        .filter(|part| part.len() > 3)
+        .collect();
     for part in parts {
         let part = secret(part);
         assert!(world.sso.current_user(&call(), &part).is_err());
@@ -54,21 +67,35 @@ fn inv_24_every_call_has_one_record_with_its_id() {
     world.sso.lock_user(&as_call("c4"), &world.root, &id).unwrap();
     world.sso.current_user(&as_call("c5"), &token).unwrap_err();
     world.sso.unlock_user(&as_call("c6"), &world.root, &id).unwrap();
-    world.sso.login(&as_call("c7"), Login { username: "joe".to_owned(), password: secret("x"), ..Login::default() }).unwrap_err();
+    world
+        .sso
+        .login(
+            &as_call("c7"),
+            &Login { username: "joe".to_owned(), password: secret("x"), ..Login::default() },
+        )
+        .unwrap_err();
     world.sso.logout(&as_call("c8"), &token).unwrap();
     let records = world.sso.audit(before, 10_000, |_| true).unwrap();
-    let rows: Vec<_> = records.iter().map(|it| (it.cid.as_str(), it.op.as_str(), it.result.as_str(), it.sub_status.as_str())).collect();
-    assert_eq!(rows, [
-        ("c1", "user.get_current_user", "ok", ""),
-        ("c2", "user.get_user_by_id", "error", "E005001"),
-        ("c3", "user.get_user_by_id", "ok", ""),
-        ("c4", "user.lock_user", "ok", ""),
-        ("c5", "user.get_current_user", "error", "E005002"),
-        ("c6", "user.unlock_user", "ok", ""),
-        ("c7", "user.login", "error", "E005001"),
-        ("c8", "user.logout", "ok", ""),
-    ]);
-    assert!(records.iter().all(|it| it.purpose == "a test" && it.current_app == "CRM" && it.remote_addr == "192.0.2.1"));
+    let rows: Vec<_> = records
+        .iter()
+        .map(|it| (it.cid.as_str(), it.op.as_str(), it.result.as_str(), it.sub_status.as_str()))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("c1", "user.get_current_user", "ok", ""),
+            ("c2", "user.get_user_by_id", "error", "E005001"),
+            ("c3", "user.get_user_by_id", "ok", ""),
+            ("c4", "user.lock_user", "ok", ""),
+            ("c5", "user.get_current_user", "error", "E005002"),
+            ("c6", "user.unlock_user", "ok", ""),
+            ("c7", "user.login", "error", "E005001"),
+            ("c8", "user.logout", "ok", ""),
+        ]
+    );
+    assert!(records.iter().all(|it| it.purpose == "a test"
+        && it.current_app == "CRM"
+        && it.remote_addr == "192.0.2.1"));
     assert!(records[3].current_user.starts_with("zusr") && records[3].target_user == id);
     assert_eq!(world.sso.verify_audit().unwrap().problems, []);
     // Of one person, with the export itself recorded.
@@ -100,16 +127,22 @@ fn inv_25_keys_rotate_and_the_old_one_can_be_thrown_away() {
     };
     let sso = open(&keys);
     let email = Some("joe@example.com".to_owned());
-    sso.create_user_as_operator(&Call::internal("t"), NewUser { email, ..user("joe") }, true).unwrap();
+    sso.create_user_as_operator(&Call::internal("t"), &NewUser { email, ..user("joe") }, true)
+        .unwrap();
     let login = || Login { username: "joe".to_owned(), password: secret(GOOD), ..Login::default() };
-    let token = sso.login(&call(), login()).unwrap().token;
-    let sealed = AttributeInput { name: "a".to_owned(), value: Some(json!("x")), encrypt: Some(true), ..AttributeInput::default() };
+    let token = sso.login(&call(), &login()).unwrap().token;
+    let sealed = AttributeInput {
+        name: "a".to_owned(),
+        value: Some(json!("x")),
+        encrypt: Some(true),
+        ..AttributeInput::default()
+    };
     sso.create_attributes(&call(), &token, &Scope::User(None), &[sealed.clone()]).unwrap();
     sso.create_attributes(&call(), &token, &Scope::Session(token.clone()), &[sealed]).unwrap();
     keys.rotate().unwrap();
     // Old and new are both readable.
     assert!(sso.current_user(&call(), &token).is_ok());
-    let newer = sso.login(&call(), login()).unwrap().token;
+    let newer = sso.login(&call(), &login()).unwrap().token;
     assert_eq!(sso.encrypt_again().unwrap(), 4, "the digest key, the user, two attributes");
     assert_eq!(sso.encrypt_again().unwrap(), 0);
     let text = std::fs::read_to_string(&ring).unwrap();
@@ -119,9 +152,10 @@ fn inv_25_keys_rotate_and_the_old_one_can_be_thrown_away() {
     assert!(sso.current_user(&call(), &token).is_err(), "a token is of its own key");
     let user = sso.current_user(&call(), &newer).unwrap();
     assert_eq!(user.email.as_deref(), Some("joe@example.com"));
-    let found = sso.attributes(&call(), &newer, &Scope::User(None), &["a".to_owned()], true).unwrap();
+    let found =
+        sso.attributes(&call(), &newer, &Scope::User(None), &["a".to_owned()], true).unwrap();
     assert_eq!(found[0].as_ref().unwrap().value, json!("x"));
-    sso.login(&call(), login()).unwrap();
+    sso.login(&call(), &login()).unwrap();
     assert_eq!(sso.verify_audit().unwrap().problems, []);
 }
 
@@ -145,17 +179,31 @@ fn what_has_ended_is_removed_and_nothing_else() {
 #[test]
 fn users_of_other_systems_come_with_their_hashes() {
     let world = World::new(|_| {});
-    let import = |user: ImportedUser, is_dry_run| world.sso.import(&Call::internal("t"), 1, user, is_dry_run);
+    let import = |user: ImportedUser, is_dry_run| {
+        world.sso.import(&Call::internal("t"), 1, user, is_dry_run)
+    };
     let hash = secret("$2b$04$NEy1Jo0dd.BxtPGBdwSIL.Rb2CnYFIiSJRbh0LrOAlsNzWzqoNd0a");
-    let bcrypt = || ImportedUser { username: "joe".to_owned(), password_hash: Some(hash.clone()), ..ImportedUser::default() };
+    let bcrypt = || ImportedUser {
+        username: "joe".to_owned(),
+        password_hash: Some(hash.clone()),
+        ..ImportedUser::default()
+    };
     assert_eq!(import(bcrypt(), true).result, "would be created");
     assert_eq!(world.sso.count(), 1);
     assert_eq!(import(bcrypt(), false).result, "created");
     assert_eq!(import(bcrypt(), false).result, "exists");
-    let bad = ImportedUser { username: "ann".to_owned(), password_hash: Some(secret("md5:x")), ..ImportedUser::default() };
+    let bad = ImportedUser {
+        username: "ann".to_owned(),
+        password_hash: Some(secret("md5:x")),
+        ..ImportedUser::default()
+    };
     let report = import(bad, false);
     assert!(report.result == "failed" && report.problem.contains("known scheme"), "{report:?}");
-    let short = ImportedUser { username: "ann".to_owned(), password: Some(secret("short")), ..ImportedUser::default() };
+    let short = ImportedUser {
+        username: "ann".to_owned(),
+        password: Some(secret("short")),
+        ..ImportedUser::default()
+    };
     assert_eq!(import(short, true).problem, "E003002");
 }
 
@@ -169,7 +217,12 @@ fn whoever_depends_on_a_user_is_told_of_changes() {
     assert_eq!(told(), [""; 0]);
     world.sso.renew(&call(), &token).unwrap();
     assert_eq!(told(), [id.as_str()]);
-    let change = PasswordChange { new: secret("another horse another staple"), old: None, expiry_days: None, must_change: None };
+    let change = PasswordChange {
+        new: secret("another horse another staple"),
+        old: None,
+        expiry_days: None,
+        must_change: None,
+    };
     world.sso.change_password(&call(), &world.root, Some(&id), &change).unwrap();
     assert!(told().contains(&id));
 }

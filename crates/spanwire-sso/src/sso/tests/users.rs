@@ -9,11 +9,19 @@ use crate::{AttributeInput, Scope, SignupRequest};
 #[test]
 fn inv_11_nothing_is_left_of_a_deleted_user() {
     let world = World::new(|_| {});
-    let id = world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+    let id =
+        world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     let token = world.login("joe").unwrap().token;
-    let attribute = AttributeInput { name: "a".to_owned(), value: Some(json!("of joe")), ..AttributeInput::default() };
+    let attribute = AttributeInput {
+        name: "a".to_owned(),
+        value: Some(json!("of joe")),
+        ..AttributeInput::default()
+    };
     world.sso.create_attributes(&call(), &token, &Scope::User(None), &[attribute.clone()]).unwrap();
-    world.sso.create_attributes(&call(), &token, &Scope::Session(token.clone()), &[attribute]).unwrap();
+    world
+        .sso
+        .create_attributes(&call(), &token, &Scope::Session(token.clone()), &[attribute])
+        .unwrap();
     world.sso.create_link(&call(), &world.root, &id, "basic_auth", "crm", true, true).unwrap();
     world.sso.on_linked_auth(&call(), "basic_auth", "crm").unwrap().unwrap();
     world.sso.begin_reset(&call(), "joe").unwrap();
@@ -55,19 +63,33 @@ fn inv_20_and_58_pages_have_everybody_once_in_order() {
     let world = World::new(|_| {});
     for number in 0..25 {
         let display_name = Some(format!("Name {:02}", 24 - number));
-        world.create_with(NewUser { display_name, last_name: Some("Same".to_owned()), ..user(&format!("user{number}")) });
+        world.create_with(NewUser {
+            display_name,
+            last_name: Some("Same".to_owned()),
+            ..user(&format!("user{number}"))
+        });
     }
     let find = |search: &Search| world.sso.search(&call(), &world.root, search).unwrap();
     let mut seen = Vec::new();
     for cur_page in 1..=3 {
-        let search = Search { last_name: Some("SAME".to_owned()), cur_page, page_size: Some(10), ..Search::default() };
+        let search = Search {
+            last_name: Some("SAME".to_owned()),
+            cur_page,
+            page_size: Some(10),
+            ..Search::default()
+        };
         let page = find(&search);
-        assert_eq!((page.total, page.num_pages, page.cur_page), (25, 3, u64::try_from(cur_page).unwrap()));
+        assert_eq!(
+            (page.total, page.num_pages, page.cur_page),
+            (25, 3, u64::try_from(cur_page).unwrap())
+        );
         seen.extend(page.result.into_iter().map(|user| user.display_name.unwrap()));
     }
     let expected: Vec<_> = (0..25).map(|number| format!("Name {number:02}")).collect();
     assert_eq!(seen, expected);
-    for (page_size, expected) in [(Some(-1), 50), (Some(0), 50), (Some(1_000_000_000), 100), (None, 50), (Some(7), 7)] {
+    for (page_size, expected) in
+        [(Some(-1), 50), (Some(0), 50), (Some(1_000_000_000), 100), (None, 50), (Some(7), 7)]
+    {
         let page = find(&Search { page_size, ..Search::default() });
         assert_eq!((page.page_size, page.total), (expected, 26));
     }
@@ -75,7 +97,11 @@ fn inv_20_and_58_pages_have_everybody_once_in_order() {
     assert!(beyond.result.is_empty() && beyond.total == 26);
     assert_eq!(find(&Search { cur_page: -5, ..Search::default() }).cur_page, 1);
     // An id before a name before everything else.
-    let id = find(&Search { username: Some("USER7".to_owned()), ..Search::default() }).result[0].full.clone().unwrap().user_id;
+    let id = find(&Search { username: Some("USER7".to_owned()), ..Search::default() }).result[0]
+        .full
+        .clone()
+        .unwrap()
+        .user_id;
     let search = Search {
         user_id: Some(id.clone()),
         username: Some("user8".to_owned()),
@@ -92,13 +118,16 @@ fn inv_23_of_many_users_with_one_name_there_is_one() {
     let made: usize = std::thread::scope(|scope| {
         let create = |number: usize| {
             let name = if number % 2 == 0 { "Joe" } else { "ＪＯＥ" };
-            world.sso.create_user_as_operator(&Call::internal("test"), user(name), true).is_ok()
+            world.sso.create_user_as_operator(&Call::internal("test"), &user(name), true).is_ok()
         };
         let threads: Vec<_> = (0..100).map(|number| scope.spawn(move || create(number))).collect();
         threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
     });
     assert_eq!((made, world.sso.count()), (1, 2));
-    assert_eq!(code(world.sso.create_user(&call(), &world.root, user("joe"))), Code::UsernameExists);
+    assert_eq!(
+        code(world.sso.create_user(&call(), &world.root, user("joe"))),
+        Code::UsernameExists
+    );
     let ann = world.create("ann");
     assert_eq!(code(world.update(&ann, json!({"username": "JOE"}))), Code::UsernameExists);
     world.update(&ann, json!({"username": "Ann"})).unwrap();
@@ -111,7 +140,9 @@ fn inv_26_an_encrypted_address_is_found_by_its_digest_alone() {
     let email = |text: &str| Some(text.to_owned());
     world.create_with(NewUser { email: email("Joe.O'Neil@example.com"), ..user("joe") });
     assert!(!contains(&world.dump(), "Neil") && !contains(&world.dump(), "example.com"));
-    let find = |text: &str| world.sso.search(&call(), &world.root, &Search { email: email(text), ..Search::default() });
+    let find = |text: &str| {
+        world.sso.search(&call(), &world.root, &Search { email: email(text), ..Search::default() })
+    };
     let found = find("joe.o'neil@EXAMPLE.com").unwrap();
     assert_eq!(found.result[0].email.as_deref(), Some("Joe.O'Neil@example.com"));
     assert_eq!(find("joe@example.com").unwrap().total, 0);
@@ -124,15 +155,22 @@ fn inv_26_an_encrypted_address_is_found_by_its_digest_alone() {
 #[test]
 fn inv_42_names_are_texts_and_nothing_else() {
     let world = World::new(|_| {});
-    for (number, name) in ["100%", "under_score", "quo'te\"", "\u{202e}rtl", "a\\b"].into_iter().enumerate() {
-        world.create_with(NewUser { first_name: Some(name.to_owned()), ..user(&format!("user{number}")) });
+    for (number, name) in
+        ["100%", "under_score", "quo'te\"", "\u{202e}rtl", "a\\b"].into_iter().enumerate()
+    {
+        world.create_with(NewUser {
+            first_name: Some(name.to_owned()),
+            ..user(&format!("user{number}"))
+        });
         let find = |is_name_exact| {
-            let search = Search { first_name: Some(name.to_owned()), is_name_exact, ..Search::default() };
+            let search =
+                Search { first_name: Some(name.to_owned()), is_name_exact, ..Search::default() };
             world.sso.search(&call(), &world.root, &search).unwrap().total
         };
         assert_eq!((find(true), find(false)), (1, 1), "{name}");
     }
-    let any = Search { first_name: Some("%".to_owned()), is_name_exact: false, ..Search::default() };
+    let any =
+        Search { first_name: Some("%".to_owned()), is_name_exact: false, ..Search::default() };
     assert_eq!(world.sso.search(&call(), &world.root, &any).unwrap().total, 1);
     let nul = NewUser { first_name: Some("a\0b".to_owned()), ..user("nul") };
     assert_eq!(code(world.sso.create_user(&call(), &world.root, nul)), Code::InvalidInput);
@@ -143,7 +181,14 @@ fn inv_42_names_are_texts_and_nothing_else() {
         ..Search::default()
     };
     assert_eq!(world.sso.search(&call(), &world.root, &either).unwrap().total, 1);
-    assert_eq!(world.sso.search(&call(), &world.root, &Search { any_name: false, ..either }).unwrap().total, 0);
+    assert_eq!(
+        world
+            .sso
+            .search(&call(), &world.root, &Search { any_name: false, ..either })
+            .unwrap()
+            .total,
+        0
+    );
 }
 
 fn request(name: &str) -> SignupRequest {
@@ -178,7 +223,9 @@ fn inv_45_a_sign_up_is_confirmed_once() {
     assert_eq!(code(world.login("joe")), Code::NotConfirmed);
     assert_eq!(code(world.sso.confirm_signup(&call(), &secret("nonsense"))), Code::NotAllowed);
     let confirmed: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| world.sso.confirm_signup(&call(), &token).is_ok())).collect();
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| world.sso.confirm_signup(&call(), &token).is_ok()))
+            .collect();
         threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
     });
     assert_eq!(confirmed, 1);
