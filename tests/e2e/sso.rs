@@ -8,6 +8,7 @@ mod matrix;
 mod operators;
 mod secrecy;
 mod sockets;
+mod walkthrough;
 
 use std::fs;
 use std::path::PathBuf;

@@ -77,6 +77,12 @@ impl App {
         reload.await.unwrap_or_else(|error| Err(vec![error.to_string()]))
     }
 
+    /// Single sign-on, for programs that make users themselves; `None` if the settings want none. Its calls block.
+    #[must_use]
+    pub fn sso(&self) -> Option<&spanwire_sso::Sso> {
+        self.host.sso.as_ref().map(|sso| &sso.sso)
+    }
+
     /// The live connections.
     #[must_use]
     pub fn connections(&self) -> &dyn Connections {

@@ -168,7 +168,7 @@ impl Backend for Fake {
         &self,
         operator: String,
         _: spanwire_protocol::admin::sso::SsoCommand,
-    ) -> BoxFuture<'_, Result<serde_json::Value, Failure>> {
+    ) -> BoxFuture<'_, Result<Value, Failure>> {
         Box::pin(std::future::ready(Ok(serde_json::json!({ "operator": operator }))))
     }
 
