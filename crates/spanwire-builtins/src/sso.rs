@@ -4,15 +4,16 @@
 //! |---|---|
 //! | `input` | reading what existing clients send |
 //! | `answer` | the envelope, statuses, times |
+//! | `hashing` | the threads that hash passwords |
 //! | `openapi` | the description of all of it |
 //! | `accounts`, `sessions`, `attributes`, `signup` | the services |
 //!
-//! Every operation of the table in `spanwire_sso::operation` is one service. They block, so each runs on a thread that may;
-//! those that hash a password wait for their turn, and no more than a bounded number of them waits.
+//! Every operation of the table in `spanwire_sso::operation` is one service. They block, so each runs on a thread that may.
 
 mod accounts;
 mod answer;
 mod attributes;
+mod hashing;
 mod input;
 pub mod openapi;
 mod sessions;
@@ -22,15 +23,15 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value};
 use spanwire_protocol::{Payload, Status};
 use spanwire_service::{BoxFuture, Context, PayloadService, Registry, ServiceError, Source};
 use spanwire_sso::{Call, Operation, Sso, SsoError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use self::answer::Outcome;
+pub use self::hashing::{Full, Hashing};
 use self::input::Input;
 
 /// Whether there is a security definition of this type and name.
@@ -40,64 +41,22 @@ pub type IsKnown = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 pub struct Services {
     sso: Sso,
     is_known: IsKnown,
-    turns: Turns,
+    hashing: Hashing,
     mailing: Arc<Semaphore>,
 }
 
 /// The service that a REST path answers verbs with that it does not have.
 pub const NOT_ALLOWED: &str = "zato.sso.method-not-allowed";
 
-/// Whose turn it is to have a password hashed: a bounded number at a time, and a bounded number that waits. Cloning shares
-/// it.
-#[derive(Clone, Debug)]
-pub struct Turns {
-    hashing: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-}
-
-/// A turn; it ends when this is dropped.
-#[derive(Debug)]
-pub struct Turn {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Turns {
-    /// So many at a time, at least one.
-    #[must_use]
-    pub fn new(parallel: usize) -> Self {
-        Self { hashing: Arc::new(Semaphore::new(parallel.max(1))), waiting: Arc::default() }
-    }
-
-    /// Waits for a turn; `None` if too many wait already.
-    ///
-    /// # Cancel safety
-    /// Dropping the future gives up the place.
-    pub async fn take(&self) -> Option<Turn> {
-        struct Waiting<'a>(&'a AtomicUsize);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if before >= MOST_WAITING {
-            return None;
-        }
-        let permit = Arc::clone(&self.hashing).acquire_owned().await.ok()?;
-        Some(Turn { _permit: permit })
-    }
-}
-
 /// The service that returns the API's description.
 pub const OPENAPI: &str = "zato.sso.openapi";
 
 /// Registers the services.
-pub fn register(registry: &Registry, sso: Sso, turns: Turns, is_known: IsKnown) {
+pub fn register(registry: &Registry, sso: Sso, hashing: Hashing, is_known: IsKnown) {
     let services = Arc::new(Services {
         sso,
         is_known,
-        turns,
+        hashing,
         mailing: Arc::new(Semaphore::new(MAILS_AT_A_TIME)),
     });
     for endpoint in spanwire_sso::operation::ENDPOINTS {
@@ -176,25 +135,18 @@ fn prepare(
 }
 
 impl Services {
-    /// Runs what blocks on a thread that may. What hashes waits for its turn first.
+    /// Runs what blocks on a thread that may; what hashes, on those for it.
     async fn run<F>(&self, hashes: bool, work: F) -> Result<Outcome, ServiceError>
     where
         F: FnOnce(&Sso) -> Outcome + Send + 'static,
     {
-        let turn = match hashes {
-            true => match self.turns.take().await {
-                Some(turn) => Some(turn),
-                None => return Ok(Err(SsoError::Busy)),
-            },
-            false => None,
-        };
         let sso = self.sso.clone();
-        let working = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work(&sso)
-        });
+        let work = move || work(&sso);
+        if hashes {
+            return Ok(self.hashing.run(work).await.unwrap_or(Err(SsoError::Busy)));
+        }
         // It runs to its end even if nobody waits any more: what it does is done as a whole.
-        working.await.map_err(ServiceError::internal)
+        tokio::task::spawn_blocking(work).await.map_err(ServiceError::internal)
     }
 }
 
@@ -236,6 +188,4 @@ impl fmt::Debug for Services {
     }
 }
 
-/// Calls that wait for a password to be hashed.
-const MOST_WAITING: usize = 256;
 const MAILS_AT_A_TIME: usize = 32;

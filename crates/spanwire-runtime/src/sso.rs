@@ -13,7 +13,7 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spanwire_builtins::sso::Turns;
+use spanwire_builtins::sso::Hashing;
 use spanwire_channel::backend::RestCall;
 use spanwire_crypto::KeyRing;
 use spanwire_service::{Registry, ServiceError};
@@ -36,7 +36,7 @@ use crate::settings::Settings;
 pub(crate) struct SingleSignOn {
     pub(crate) sso: Sso,
     pub(crate) sockets: Sockets,
-    turns: Turns,
+    hashing: Hashing,
     mails: std::sync::Mutex<Option<mpsc::Receiver<spanwire_sso::mail::Mail>>>,
 }
 
@@ -88,9 +88,14 @@ impl SingleSignOn {
         };
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = settings.sso.hash.parallel.unwrap_or(processors / 2);
-        let turns = Turns::new(parallel);
-        spanwire_builtins::sso::register(registry, sso.clone(), turns.clone(), Arc::new(is_known));
-        Ok(Some(Self { sso, sockets, turns, mails: std::sync::Mutex::new(Some(mails)) }))
+        let hashing = Hashing::start(parallel).map_err(StartError::data)?;
+        spanwire_builtins::sso::register(
+            registry,
+            sso.clone(),
+            hashing.clone(),
+            Arc::new(is_known),
+        );
+        Ok(Some(Self { sso, sockets, hashing, mails: std::sync::Mutex::new(Some(mails)) }))
     }
 
     /// Takes other settings.

@@ -51,6 +51,8 @@ pub struct AuditRecord {
 pub(crate) struct Head {
     pub(crate) seq: u64,
     pub(crate) digest: Digest,
+    /// Records that are in the chain and not yet in the store.
+    pub(crate) waiting: Vec<AuditRecord>,
 }
 
 impl Head {
@@ -58,6 +60,7 @@ impl Head {
         Self {
             seq: last.map_or(0, |last| last.seq),
             digest: last.map_or(Digest([0; 32]), |last| last.digest),
+            waiting: Vec::new(),
         }
     }
 
@@ -72,11 +75,35 @@ impl Head {
 }
 
 impl AuditRecord {
-    /// What its digest has to be.
+    /// What its digest has to be: of everything else, each part with its length, so that no two records are the same bytes.
     fn expected(&self, key: &DigestKey) -> Digest {
-        let blank = Self { digest: Digest([0; 32]), ..self.clone() };
-        // A record is texts and numbers: it can always be written.
-        let bytes = serde_json::to_vec(&blank).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(512);
+        let mut add = |part: &[u8]| {
+            bytes.extend((part.len() as u64).to_be_bytes());
+            bytes.extend(part);
+        };
+        add(&self.seq.to_be_bytes());
+        add(&self.timestamp_utc.as_microseconds().to_be_bytes());
+        for text in [
+            &self.cid,
+            &self.op,
+            &self.current_user,
+            &self.target_user,
+            &self.result,
+            &self.sub_status,
+            &self.current_app,
+            &self.remote_addr,
+            &self.user_agent,
+            &self.purpose,
+            &self.extra,
+        ] {
+            add(text.as_bytes());
+        }
+        for (seq, digest) in &self.lost {
+            add(&seq.to_be_bytes());
+            add(&digest.0);
+        }
+        add(&self.before.0);
         Digest(key.digest("audit", &bytes))
     }
 }

@@ -152,7 +152,7 @@ mod tests {
             let mut bytes = wire.clone().into_bytes();
             bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
             none(&String::from_utf8(bytes).unwrap());
-            none(&wire[..index]);
+            none(wire.split_at(index).0);
         }
         none(&format!("{wire}="));
         none(&format!("{wire} "));

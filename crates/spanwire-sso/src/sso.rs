@@ -318,22 +318,38 @@ impl Sso {
         Ok(())
     }
 
-    /// Appends a record without waiting for the disk: what it is about is there already, or did not happen.
+    /// Appends a record without waiting for the disk: what it is about is there already, or did not happen. Records go to the
+    /// store together: with the next change, when there are many, or with [`flush_audit`](Self::flush_audit).
     fn append(&self, trail: &Trail<'_>, error: Option<&SsoError>) {
         let mut head = lock(&self.0.audit);
         let record = self.next_record(&mut head, trail, error);
-        let (id, lost) = ((record.seq, record.digest), Arc::clone(&self.0.lost));
+        head.waiting.push(record);
+        if head.waiting.len() >= MOST_WAITING {
+            self.store_waiting(&mut head);
+        }
+    }
+
+    /// Hands what was recorded of reads and refusals to the store. Call it every moment, and before the end.
+    pub fn flush_audit(&self) {
+        self.store_waiting(&mut lock(&self.0.audit));
+    }
+
+    fn store_waiting(&self, head: &mut Head) {
+        if head.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut head.waiting);
+        let ids: Vec<_> = waiting.iter().map(|record| (record.seq, record.digest)).collect();
+        let changes: Vec<_> =
+            waiting.into_iter().map(|record| Change::PutAudit(Box::new(record))).collect();
+        let lost = Arc::clone(&self.0.lost);
         let done = move |result: std::result::Result<(), StoreError>| {
             if let Err(error) = result {
-                lock(&lost).push(id);
-                tracing::error!(%error, "a record of the audit could not be stored");
+                lock(&lost).extend(ids);
+                tracing::error!(%error, "records of the audit could not be stored");
             }
         };
-        self.store().submit(
-            &[Change::PutAudit(Box::new(record))],
-            Durability::Lazy,
-            Box::new(done),
-        );
+        self.store().submit(&changes, Durability::Lazy, Box::new(done));
     }
 
     fn next_record(
@@ -362,6 +378,8 @@ impl Sso {
         let (sender, outcome) = sync_channel(1);
         {
             let mut head = lock(&self.0.audit);
+            // In the order of the chain.
+            self.store_waiting(&mut head);
             let record = self.next_record(&mut head, trail, None);
             let (id, lost) = ((record.seq, record.digest), Arc::clone(&self.0.lost));
             changes.push(Change::PutAudit(Box::new(record)));
@@ -460,6 +478,20 @@ impl Sso {
     }
 }
 
+impl Drop for Inner {
+    /// The last records go to the store, which may have been poisoned: then they are lost like everything after.
+    fn drop(&mut self) {
+        let waiting = std::mem::take(
+            &mut self.audit.get_mut().unwrap_or_else(PoisonError::into_inner).waiting,
+        );
+        let changes: Vec<_> =
+            waiting.into_iter().map(|record| Change::PutAudit(Box::new(record))).collect();
+        if !changes.is_empty() {
+            self.store.submit(&changes, Durability::Lazy, Box::new(|_| ()));
+        }
+    }
+}
+
 impl Dummy {
     fn new(scheme: Scheme) -> Result<Self> {
         Ok(Self { scheme, hash: scheme.decoy()? })
@@ -514,6 +546,8 @@ fn days(count: u32) -> u64 {
 const DIGEST_KEY: &str = "digest_key";
 const PAGE: usize = 1_000;
 const LOCKS: usize = 256;
+/// Records that wait for the store.
+const MOST_WAITING: usize = 128;
 const LONGEST_AUDIT_TEXT: usize = 1_000;
 /// What identifies things, in characters (W35).
 const LONGEST_NAME: usize = 191;

@@ -217,7 +217,7 @@ async fn tell_what_there_is(server: &Server, document: &mut Value) {
                 ["pubsub", "queues", _, "messages", "{message}"] => json!([queue("/kept")]),
                 ["pubsub", "queues", "{id}"] if method == "delete" => json!([queue("/needed-too")]),
                 ["pubsub", "queues", ..] => json!([queue("/customer/new")]),
-                ["pubsub", ..] => json!([]),
+                ["pubsub", ..] | ["sso"] => json!([]),
                 _ => continue,
             };
             let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
@@ -257,6 +257,21 @@ async fn tell_what_there_is(server: &Server, document: &mut Value) {
                             "limit": {"type": "integer", "minimum": 1, "maximum": 100},
                             "lease": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
                             "wait": {"type": "number", "minimum": 0, "maximum": 1}}});
+                    }
+                    ["sso"] => {
+                        body["example"] = json!({"command": "audit-verify"});
+                        // Those that change something are tried by the tests of single sign-on.
+                        let read = [
+                            "audit-verify",
+                            "show-user",
+                            "sessions",
+                            "search",
+                            "audit-list",
+                            "nothing",
+                        ];
+                        body["schema"] = json!({"type": "object", "properties": {
+                            "command": {"enum": read}, "username": {"type": ["string", "integer"]},
+                            "limit": {"type": ["integer", "string"]}, "after": {"type": "integer"}}});
                     }
                     ["pubsub", "queues", _, "acknowledge"] => {
                         body["example"] = json!({"msg_ids": ["zpsm1"]});

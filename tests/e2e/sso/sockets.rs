@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use spanwire_runtime::{App, Context, ServiceError, Settings};
+use spanwire_sso::{Call, NewUser, Secret};
 use spanwire_tests::{Client, eventually};
 
 use super::{PASSWORD, World};
@@ -87,7 +89,7 @@ async fn a_user_with_codes_needs_one() {
         .await["totp_key"]
         .clone();
     world.ok("PATCH", "/user", json!({"ust": ust, "is_totp_enabled": true})).await;
-    let key = spanwire_crypto::Secret::new(key.as_str().unwrap().to_owned());
+    let key = Secret::new(key.as_str().unwrap().to_owned());
     let (_, reply) = log_in(&world, "joe", PASSWORD, None).await;
     assert_eq!(reply["meta"]["status"], 403, "{reply}");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -148,4 +150,49 @@ async fn only_websocket_channels_have_users_as_their_security() {
     .await;
     assert_eq!(answer.status, 422, "{answer:?}");
     assert!(answer.body.contains("single sign-on"), "{answer:?}");
+}
+
+/// Services know who calls, and forget nothing when that changes.
+#[tokio::test]
+async fn a_service_sees_the_user() {
+    let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Default::default() };
+    settings.sso.hash.rounds = 1_000;
+    let objects = "\
+        security: [{name: users, type: sso}]\n\
+        web_socket: [{name: ws, address: /ws/users, service: who, sec_def: users}]\n";
+    let app = App::builder()
+        .settings(settings)
+        .objects(objects)
+        .service_fn("who", async |ctx: Context, _: Value| {
+            let user = ctx.user().ok_or_else(ServiceError::forbidden)?;
+            assert_eq!(ctx.username(), user.username);
+            Ok(json!({"id": user.user_id, "name": user.username, "super": user.is_super_user}))
+        })
+        .start()
+        .await
+        .unwrap();
+    let call = Call::internal("test");
+    let new = NewUser {
+        username: "joe".to_owned(),
+        password: Some(Secret::new(PASSWORD.to_owned())),
+        is_super_user: true,
+        ..NewUser::default()
+    };
+    let sso = app.sso().unwrap();
+    let id = sso.create_user_as_operator(&call, &new, true).unwrap().full.unwrap().user_id;
+    let mut client =
+        Client::log_in(&format!("ws://{}/ws/users", app.address()), "joe", PASSWORD).await;
+    let told = client.call(&json!({})).await["data"].clone();
+    assert_eq!(told, json!({"id": id, "name": "joe", "super": true}));
+    let token = sso.login_as_operator(&call, "joe").unwrap().token;
+    let rename = json!({"username": "joseph"});
+    let here = Call::new("CRM", [std::net::Ipv4Addr::LOCALHOST.into()]);
+    sso.update_user(&here, &token, None, rename.as_object().unwrap()).unwrap();
+    let client = tokio::sync::Mutex::new(client);
+    eventually("the new name is known", async || {
+        client.lock().await.call(&json!({})).await["data"]["name"] == "joseph"
+    })
+    .await;
+    drop(client);
+    app.shutdown().await;
 }

@@ -12,9 +12,9 @@ use spanwire_tests::server::{binary, command, workspace};
 use super::{PASSWORD, World};
 use crate::process::finish;
 
-const OBJECTS: &str = "security: [{name: crm, type: basic_auth, username: crm, password: secret1}]\n";
-const EXAMPLES: &str =
-    "channel_rest: [{name: examples, url_path: /examples, service: examples, security_name: zato-no-security}]\n";
+const OBJECTS: &str =
+    "security: [{name: crm, type: basic_auth, username: crm, password: secret1}]\n";
+const EXAMPLES: &str = "channel_rest: [{name: examples, url_path: /examples, service: examples, security_name: zato-no-security}]\n";
 
 fn page() -> String {
     std::fs::read_to_string(workspace().join("docs/sso.md")).unwrap()
@@ -46,7 +46,9 @@ async fn the_commands_do_what_they_say() {
                 let text = expected.replace('\'', "'\\''");
                 writeln!(script, "case \"$out\" in *'{text}'*) ;; *) echo 'not: {text}'; echo \"$out\"; exit 1;; esac").unwrap();
             }
-            None if line.starts_with("export ") || line.starts_with("value()") => writeln!(script, "{line}").unwrap(),
+            None if line.starts_with("export ") || line.starts_with("value()") => {
+                writeln!(script, "{line}").unwrap()
+            }
             None => writeln!(script, "out=$({line})").unwrap(),
         }
     }
@@ -80,8 +82,8 @@ include!(concat!(env!("OUT_DIR"), "/sso_examples.rs"));
 
 #[tokio::test]
 async fn the_rust_does_what_it_says() {
-    let mut settings = spanwire_runtime::Settings::default();
-    settings.listen = ([127, 0, 0, 1], 0).into();
+    let mut settings =
+        spanwire_runtime::Settings { listen: ([127, 0, 0, 1], 0).into(), ..Default::default() };
     settings.sso.hash.rounds = 1_000;
     settings.sso.apps.signup_allowed = Some(vec!["CRM".to_owned()]);
     settings.sso.signup.always_return_confirm_token = Some(true);
@@ -89,7 +91,9 @@ async fn the_rust_does_what_it_says() {
         .settings(settings)
         .objects(format!("{OBJECTS}{EXAMPLES}"))
         .service_fn("examples", async |ctx: Context, _: Value| {
-            examples(ctx).await.map_err(|error: SsoError| ServiceError::bad_request(error.to_string()))
+            examples(ctx)
+                .await
+                .map_err(|error: SsoError| ServiceError::bad_request(error.to_string()))
         })
         .start()
         .await

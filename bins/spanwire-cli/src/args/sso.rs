@@ -112,7 +112,7 @@ pub(crate) enum Sso {
     /// Find out with how many iterations a password takes so long to be hashed on the server's machine.
     HashCalibrate {
         /// How long, in milliseconds.
-        #[arg(long, value_name = "MS", default_value_t = 200)]
+        #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         milliseconds: u32,
     },
 }

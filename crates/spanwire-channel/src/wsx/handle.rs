@@ -271,7 +271,10 @@ impl ConnectionHandle {
 
     /// Has services know the user as it is now.
     pub fn change_user(&self, user: Arc<PrincipalUser>) {
-        self.details().principal.user = Some(user);
+        let mut details = self.details();
+        details.principal.username = user.username.as_str().into();
+        details.principal.user = Some(user);
+        drop(details);
         self.0.version.fetch_add(1, Ordering::Release);
     }
 

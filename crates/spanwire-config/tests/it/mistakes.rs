@@ -99,7 +99,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "security:\n- {name: x, type: basic-auth, username: x}",
-        "o.yaml:2: security 'x', field 'type': 'basic-auth' is not accepted, use one of: basic_auth, apikey, did you mean 'basic_auth'?",
+        "o.yaml:2: security 'x', field 'type': 'basic-auth' is not accepted, use one of: basic_auth, apikey, sso, did you mean 'basic_auth'?",
     ),
     (
         "security:\n- {name: x, type: basic_auth}",

@@ -111,7 +111,7 @@ pub enum SsoCommand {
     AuditVerify,
     /// Tells with how many iterations a password takes so long to be hashed here.
     HashCalibrate {
-        /// How long, in milliseconds.
+        /// How long, in milliseconds, at most 1,000.
         milliseconds: u32,
     },
 }

@@ -58,12 +58,7 @@ impl SingleSignOn {
         let (sso, sockets) = (self.sso.clone(), self.sockets.clone());
         // Tokens are told from passwords by their form; a password of that form does not exist as a token.
         let is_token = secret.expose().starts_with("gAAAA");
-        let turn = match is_token {
-            true => None,
-            false => Some(self.turns.take().await?),
-        };
-        let checking = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let checking = move || {
             let user = match is_token {
                 true => sso.authenticate(&call, &secret).and_then(|user| match username.as_str() {
                     "" => Ok(user),
@@ -72,13 +67,18 @@ impl SingleSignOn {
                 }),
                 false => open(&sso, &sockets, &call, username, secret, login.totp_code),
             };
-            user.map_err(|error| {
-                if error.code().is_none() {
-                    tracing::error!(%error, "a user could not be let in");
-                }
-            })
-        });
-        let user = principal_user(checking.await.ok()?.ok()?);
+            if let Err(error) = &user
+                && error.code().is_none()
+            {
+                tracing::error!(%error, "a user could not be let in");
+            }
+            user.ok()
+        };
+        let user = match is_token {
+            true => tokio::task::spawn_blocking(checking).await.ok()??,
+            false => self.hashing.run(checking).await.ok()??,
+        };
+        let user = principal_user(user);
         if !self.takes_over(connection, &user) {
             return None;
         }
@@ -255,17 +255,22 @@ impl Sockets {
     }
 }
 
+/// What a moment brings: records that go to the store, sockets whose session is over.
+fn look(sockets: &Sockets, sso: &Sso, now: i64) {
+    sso.flush_audit();
+    if !sockets.lock().open.is_empty() {
+        sockets.check(sso, now);
+    }
+}
+
 /// Looks at what changed until the server stops.
 pub(super) async fn watch(sockets: Sockets, sso: Sso, stop: CancellationToken) {
     let mut interval = tokio::time::interval(LOOK_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
-        if sockets.lock().open.is_empty() {
-            continue;
-        }
         let (sockets, sso) = (sockets.clone(), sso.clone());
         let now = clock::timestamp().as_microseconds();
-        if tokio::task::spawn_blocking(move || sockets.check(&sso, now)).await.is_err() {
+        if tokio::task::spawn_blocking(move || look(&sockets, &sso, now)).await.is_err() {
             tracing::error!("a look at the sessions of connections ended unexpectedly");
         }
     }

@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::error::{Result, SsoError, not_allowed};
 use crate::id::SESSION_PREFIX;
 use crate::operation::Operation;
-use crate::record::{Link, Session, User};
+use crate::record::{Link, Session};
 use crate::status::Code;
 use crate::store::Change;
 
@@ -213,7 +213,7 @@ impl Sso {
                 let whole = session.expiration_time.as_microseconds() - now.as_microseconds();
                 if left >= whole / 2 {
                     // Not every call has to be written down.
-                    return Ok(self.opened(&user, former));
+                    return Ok(self.opened(&self.linked_token(&former), &user, &former, false));
                 }
                 let change = Change::PutSession {
                     before: Some(Box::new(former)),
@@ -237,25 +237,13 @@ impl Sso {
             }
         };
         self.commit(trail, changes)?;
-        Ok(self.opened(&user, session))
+        Ok(self.opened(&self.linked_token(&session), &user, &session, false))
     }
 
     /// The token of a session that linked credentials opened: whoever has them is given it again, and it is stored nowhere.
     fn linked_token(&self, session: &Session) -> Secret {
         let digest = self.0.sealer.digest("linked-session", &session.handle).to_hex();
         Secret::new([SESSION_PREFIX, digest.get(..32).unwrap_or_default()].concat())
-    }
-
-    fn opened(&self, user: &User, session: Session) -> Opened {
-        Opened {
-            token: self.0.sealer.wrap(&self.linked_token(&session)),
-            handle: session.handle,
-            user_id: user.user_id.clone(),
-            username: user.username.clone(),
-            creation_time: session.creation_time,
-            expiration_time: session.expiration_time,
-            warns_of_expiry: false,
-        }
     }
 }
 

@@ -89,21 +89,10 @@ impl Sso {
         self.record(&from, Operation::Login.endpoint().audit, |trail| {
             let user = self.user_named(trail, username)?;
             // Where an operator is says nothing about the user.
-            let mut anywhere = Settings::clone(&settings);
-            anywhere.user_address_list.clear();
-            anywhere.login.reject_if_not_listed = false;
-            self.check_user(&anywhere, &from, &user, true)?;
+            self.check_state(&settings, &user, true)?;
             let _one_at_a_time = self.lock(&user.user_id);
             let (token, session) = self.new_session(&from, &user, self.now(), None, "default")?;
-            let opened = Opened {
-                token: self.0.sealer.wrap(&token),
-                handle: session.handle.clone(),
-                user_id: user.user_id.clone(),
-                username: user.username.clone(),
-                creation_time: session.creation_time,
-                expiration_time: session.expiration_time,
-                warns_of_expiry: false,
-            };
+            let opened = self.opened(&token, &user, &session, false);
             self.commit(
                 trail,
                 vec![Change::PutSession { before: None, after: Box::new(session) }],
@@ -171,15 +160,7 @@ impl Sso {
             changes.push(Change::PutUser { before: Some(before), after });
         }
         let (token, session) = self.new_session(&call, &user, now, minutes, "default")?;
-        let opened = Opened {
-            token: self.0.sealer.wrap(&token),
-            handle: session.handle.clone(),
-            user_id: user.user_id.clone(),
-            username: user.username.clone(),
-            creation_time: session.creation_time,
-            expiration_time: session.expiration_time,
-            warns_of_expiry,
-        };
+        let opened = self.opened(&token, &user, &session, warns_of_expiry);
         changes.push(Change::PutSession { before: None, after: Box::new(session) });
         self.commit(trail, changes)?;
         Ok(opened)
@@ -324,9 +305,15 @@ impl Sso {
         user: &User,
         checks_password: bool,
     ) -> Result<()> {
-        let rules =
-            |(name, _): &(&String, &Vec<String>)| names::fold(name) == names::fold(&user.username);
-        let is_let_in = match settings.user_address_list.iter().find(rules) {
+        // Whom a rule is for is asked of few: most installations have none.
+        let rule = match settings.user_address_list.is_empty() {
+            true => None,
+            false => {
+                let name = names::fold(&user.username);
+                settings.user_address_list.iter().find(|(listed, _)| names::fold(listed) == name)
+            }
+        };
+        let is_let_in = match rule {
             Some((_, rule)) => {
                 AddressRule::parse(rule).is_ok_and(|rule| rule.allows(&call.addresses))
             }
@@ -335,6 +322,16 @@ impl Sso {
         if !is_let_in {
             return Err(SsoError::Hidden(Code::NotAllowed));
         }
+        self.check_state(settings, user, checks_password)
+    }
+
+    /// The same, wherever the user is.
+    pub(super) fn check_state(
+        &self,
+        settings: &Settings,
+        user: &User,
+        checks_password: bool,
+    ) -> Result<()> {
         let told = &settings.login;
         if user.is_locked {
             return Err(told_if(told.inform_if_locked, Code::Locked));
@@ -349,6 +346,25 @@ impl Sso {
             return Err(told_if(settings.password.inform_if_expired, Code::PasswordExpired));
         }
         Ok(())
+    }
+
+    /// What whoever opened a session is told of it.
+    pub(super) fn opened(
+        &self,
+        token: &Secret,
+        user: &User,
+        session: &Session,
+        warns_of_expiry: bool,
+    ) -> Opened {
+        Opened {
+            token: self.0.sealer.wrap(token),
+            handle: session.handle.clone(),
+            user_id: user.user_id.clone(),
+            username: user.username.clone(),
+            creation_time: session.creation_time,
+            expiration_time: session.expiration_time,
+            warns_of_expiry,
+        }
     }
 
     /// Opens a session.

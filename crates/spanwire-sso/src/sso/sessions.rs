@@ -331,20 +331,12 @@ impl Sso {
                 Err(error) => return Err(error),
             };
             trail.target.clone_from(&found.user.user_id);
-            match self.check_target(&found) {
+            match self.check_state(&self.settings(), &found.user, true) {
                 Ok(()) => Ok(true),
                 Err(SsoError::Refused(_) | SsoError::Hidden(_)) => Ok(false),
                 Err(error) => Err(error),
             }
         })
-    }
-
-    /// What of a user's rules holds wherever somebody asks from.
-    fn check_target(&self, found: &Current) -> Result<()> {
-        let mut settings = crate::Settings::clone(&self.settings());
-        settings.user_address_list.clear();
-        settings.login.reject_if_not_listed = false;
-        self.check_user(&settings, &Call::default(), &found.user, true)
     }
 
     /// A session, for super-users.
@@ -362,7 +354,7 @@ impl Sso {
             trail.target.clear();
             let found = self.find_session(target)?;
             trail.target.clone_from(&found.user.user_id);
-            self.check_target(&found)?;
+            self.check_state(&self.settings(), &found.user, true)?;
             Ok(found.session.into())
         })
     }

@@ -139,11 +139,11 @@ impl World {
     }
 
     fn create(&self, name: &str) -> String {
-        self.create_with(user(name))
+        self.create_with(&user(name))
     }
 
-    fn create_with(&self, new: NewUser) -> String {
-        let user = self.sso.create_user_as_operator(&Call::internal("test"), &new, true).unwrap();
+    fn create_with(&self, new: &NewUser) -> String {
+        let user = self.sso.create_user_as_operator(&Call::internal("test"), new, true).unwrap();
         user.full.unwrap().user_id
     }
 
@@ -175,7 +175,7 @@ impl World {
         self.sso.current_user(&call(), token).is_ok()
     }
 
-    fn update(&self, id: &str, fields: serde_json::Value) -> Result<(), SsoError> {
+    fn update(&self, id: &str, fields: &serde_json::Value) -> Result<(), SsoError> {
         self.sso.update_user(&call(), &self.root, Some(id), fields.as_object().unwrap())
     }
 

@@ -98,6 +98,7 @@ impl Sso {
         let kept = i64::try_from(days(retention).saturating_mul(1_000_000)).unwrap_or(i64::MAX);
         let oldest = self.now().as_microseconds().saturating_sub(kept);
         let mut count = 0;
+        self.flush_audit();
         loop {
             let last = lock(&self.0.audit).seq;
             let page = self.store().audit(0, BATCH)?;
@@ -213,6 +214,7 @@ impl Sso {
         limit: usize,
         wanted: impl Fn(&AuditRecord) -> bool,
     ) -> Result<Vec<AuditRecord>> {
+        self.flush_audit();
         let mut found = Vec::new();
         let mut from = after;
         while found.len() < limit {
@@ -243,7 +245,11 @@ impl Sso {
     /// # Errors
     /// When the store fails.
     pub fn verify_audit(&self) -> Result<Verified> {
-        let last = lock(&self.0.audit).seq;
+        let last = {
+            let mut head = lock(&self.0.audit);
+            self.store_waiting(&mut head);
+            head.seq
+        };
         // What was recorded without waiting is stored then.
         self.make(&[])?;
         let mut verifier = Verifier::new(&self.0.sealer.digests);

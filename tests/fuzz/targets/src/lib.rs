@@ -10,6 +10,7 @@ mod envelope;
 pub mod envelope_json;
 pub mod envelope_msgpack;
 pub mod forwarded;
+pub mod password_hash;
 pub mod proxy_header;
 pub mod session_inputs;
 pub mod stored_message;
@@ -25,6 +26,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("envelope_json", envelope_json::run),
     ("envelope_msgpack", envelope_msgpack::run),
     ("forwarded", forwarded::run),
+    ("password_hash", password_hash::run),
     ("proxy_header", proxy_header::run),
     ("session_inputs", session_inputs::run),
     ("stored_message", stored_message::run),

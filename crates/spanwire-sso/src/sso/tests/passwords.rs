@@ -18,7 +18,7 @@ fn inv_18_a_password_that_expires_soon_warns_and_one_that_has_is_of_no_use() {
     let expires_in = |seconds: i64| {
         let at =
             Timestamp::from_microseconds(world.clock.now().as_microseconds() + seconds * 1_000_000);
-        world.update(&id, json!({"password_expiry": at.to_iso().as_str()})).unwrap();
+        world.update(&id, &json!({"password_expiry": at.to_iso().as_str()})).unwrap();
     };
     let threshold = 30 * 86_400;
     expires_in(threshold - 1);
@@ -39,7 +39,7 @@ fn inv_18_a_password_that_expires_soon_warns_and_one_that_has_is_of_no_use() {
 fn inv_21_a_reset_works_once_each_way_and_for_its_own_user() {
     let world = World::new(|_| {});
     let email = Some("joe@example.com".to_owned());
-    world.create_with(NewUser { email, ..user("joe") });
+    world.create_with(&NewUser { email, ..user("joe") });
     let begin = || {
         world.sso.begin_reset(&call(), "joe").unwrap();
         token_of(&world)
@@ -112,13 +112,13 @@ fn inv_22_hashes_verify_after_the_settings_changed_and_are_made_anew_at_login() 
 fn inv_46_a_reset_is_begun_for_those_who_may_have_one_and_nobody_is_told() {
     let world = World::new(|_| {});
     let joe =
-        world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+        world.create_with(&NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     let locked =
         NewUser { email: Some("l@example.com".to_owned()), is_locked: true, ..user("locked") };
-    world.create_with(locked);
+    world.create_with(&locked);
     world.create("mailless");
     let ann =
-        world.create_with(NewUser { email: Some("ann@example.com".to_owned()), ..user("ann") });
+        world.create_with(&NewUser { email: Some("ann@example.com".to_owned()), ..user("ann") });
     world.sso.reject(&call(), &world.root, &ann).unwrap();
     for name in ["nobody", "locked", "mailless", "ann", ""] {
         world.sso.begin_reset(&call(), name).unwrap();
@@ -139,7 +139,7 @@ fn inv_46_a_reset_is_begun_for_those_who_may_have_one_and_nobody_is_told() {
 #[test]
 fn inv_47_only_the_newest_token_works() {
     let world = World::new(|_| {});
-    world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+    world.create_with(&NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     world.sso.begin_reset(&call(), "joe").unwrap();
     let first = token_of(&world);
     world.sso.begin_reset(&call(), "joe").unwrap();
@@ -150,7 +150,7 @@ fn inv_47_only_the_newest_token_works() {
 #[test]
 fn inv_48_a_bad_new_password_spoils_nothing_and_a_good_one_ends_everything_before() {
     let world = World::new(|_| {});
-    world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+    world.create_with(&NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     let session = world.login("joe").unwrap().token;
     world.sso.begin_reset(&call(), "joe").unwrap();
     let token = token_of(&world);
@@ -171,7 +171,7 @@ fn inv_50_a_password_that_must_change_lets_nobody_in_without_a_good_new_one() {
             it.password.inform_if_must_be_changed = informs;
             it.password.inform_if_invalid = informs;
         });
-        world.create_with(NewUser { password_must_change: true, ..user("joe") });
+        world.create_with(&NewUser { password_must_change: true, ..user("joe") });
         let login = |new: Option<&str>| {
             let login = Login {
                 username: "joe".to_owned(),
@@ -197,9 +197,9 @@ fn inv_50_a_password_that_must_change_lets_nobody_in_without_a_good_new_one() {
 fn inv_51_an_expired_password_is_changed_by_a_reset_alone() {
     let world = World::new(|_| {});
     let id =
-        world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+        world.create_with(&NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     let token = world.login("joe").unwrap().token;
-    world.update(&id, json!({"password_expiry": "2001-01-01"})).unwrap();
+    world.update(&id, &json!({"password_expiry": "2001-01-01"})).unwrap();
     let login = Login {
         username: "joe".to_owned(),
         password: secret(GOOD),

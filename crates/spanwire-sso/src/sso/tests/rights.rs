@@ -51,9 +51,9 @@ fn inv_08_a_session_is_good_only_while_everything_is() {
             json!({"password_expiry": "2100-01-01T00:00:00"}),
         ),
     ] {
-        world.update(&id, fields.clone()).unwrap();
+        world.update(&id, &fields.clone()).unwrap();
         bad(&fields.to_string());
-        world.update(&id, back).unwrap();
+        world.update(&id, &back).unwrap();
         good();
     }
     world.set(|it| {
@@ -78,11 +78,11 @@ fn inv_09_a_logout_always_works_and_is_for_ever() {
     let world = World::new(|_| {});
     let (id, token) = world.joe();
     // A user who is locked logs out all the same.
-    world.update(&id, json!({"is_locked": true})).unwrap();
+    world.update(&id, &json!({"is_locked": true})).unwrap();
     for _ in 0..3 {
         world.sso.logout(&call(), &token).unwrap();
     }
-    world.update(&id, json!({"is_locked": false})).unwrap();
+    world.update(&id, &json!({"is_locked": false})).unwrap();
     assert!(!world.good(&token));
     world.sso.logout(&call(), &secret("nonsense")).unwrap();
     assert_eq!(code(world.sso.current_user(&call(), &token)), Code::NoSuchSession);
@@ -229,7 +229,7 @@ fn inv_39_what_is_no_field_is_ignored_whoever_sends_it() {
     let world = World::new(|_| {});
     let id = world.create("joe");
     let fields = json!({"is_super_user": true, "user_id": "zusr1", "password_is_set": false, "middle_name": "M"});
-    world.update(&id, fields).unwrap();
+    world.update(&id, &fields).unwrap();
     let updated = world.sso.user(&call(), &world.root, &id).unwrap();
     let full = updated.full.unwrap();
     assert!(!full.is_super_user && full.password_is_set && full.user_id == id);
@@ -332,11 +332,11 @@ fn inv_59_there_is_always_a_super_user() {
     assert_eq!(code(world.sso.delete_user(&call(), &world.root, &root)), invalid);
     assert_eq!(code(world.sso.lock_user(&call(), &world.root, &root)), invalid);
     assert_eq!(code(world.sso.reject(&call(), &world.root, &root)), invalid);
-    assert_eq!(code(world.update(&root, json!({"is_locked": true}))), invalid);
+    assert_eq!(code(world.update(&root, &json!({"is_locked": true}))), invalid);
     assert_eq!(code(world.sso.delete_user_as_operator(&Call::internal("t"), "root")), invalid);
     assert_eq!(code(world.sso.lock_as_operator(&Call::internal("t"), "root", true)), invalid);
     // With a second one it can be done, except to oneself.
-    let second = world.create_with(NewUser { is_super_user: true, ..user("second") });
+    let second = world.create_with(&NewUser { is_super_user: true, ..user("second") });
     world.sso.lock_user(&call(), &world.root, &second).unwrap();
     assert_eq!(code(world.sso.reject(&call(), &world.root, &root)), invalid, "the other is locked");
     world.sso.unlock_user(&call(), &world.root, &second).unwrap();
@@ -382,9 +382,9 @@ fn users_may_be_limited_to_applications() {
         it.apps.login_allowed = it.apps.all.clone();
     });
     let id = world.create("joe");
-    world.update(&id, json!({"apps": ["ERP"]})).unwrap();
+    world.update(&id, &json!({"apps": ["ERP"]})).unwrap();
     assert_eq!(code(world.login("joe")), Code::AppInvalid);
     let login = Login { username: "joe".to_owned(), password: secret(GOOD), ..Login::default() };
     world.sso.login(&Call { current_app: "ERP".to_owned(), ..call() }, &login).unwrap();
-    assert_eq!(code(world.update(&id, json!({"apps": ["Other"]}))), Code::AppInvalid);
+    assert_eq!(code(world.update(&id, &json!({"apps": ["Other"]}))), Code::AppInvalid);
 }

@@ -11,7 +11,7 @@ fn inv_01_and_03_nothing_that_is_stored_opens_anything() {
     let world = World::new(|_| {});
     let key = totp::new_key().unwrap();
     let email = Some("joe@example.com".to_owned());
-    let id = world.create_with(NewUser { totp_key: Some(key.clone()), email, ..user("joe") });
+    let id = world.create_with(&NewUser { totp_key: Some(key.clone()), email, ..user("joe") });
     let token = world.login("joe").unwrap().token;
     let attribute = AttributeInput {
         name: "tag".to_owned(),
@@ -137,7 +137,8 @@ fn inv_25_keys_rotate_and_the_old_one_can_be_thrown_away() {
         encrypt: Some(true),
         ..AttributeInput::default()
     };
-    sso.create_attributes(&call(), &token, &Scope::User(None), &[sealed.clone()]).unwrap();
+    sso.create_attributes(&call(), &token, &Scope::User(None), std::slice::from_ref(&sealed))
+        .unwrap();
     sso.create_attributes(&call(), &token, &Scope::Session(token.clone()), &[sealed]).unwrap();
     keys.rotate().unwrap();
     // Old and new are both readable.

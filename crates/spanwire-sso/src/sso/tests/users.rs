@@ -10,14 +10,17 @@ use crate::{AttributeInput, Scope, SignupRequest};
 fn inv_11_nothing_is_left_of_a_deleted_user() {
     let world = World::new(|_| {});
     let id =
-        world.create_with(NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+        world.create_with(&NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
     let token = world.login("joe").unwrap().token;
     let attribute = AttributeInput {
         name: "a".to_owned(),
         value: Some(json!("of joe")),
         ..AttributeInput::default()
     };
-    world.sso.create_attributes(&call(), &token, &Scope::User(None), &[attribute.clone()]).unwrap();
+    world
+        .sso
+        .create_attributes(&call(), &token, &Scope::User(None), std::slice::from_ref(&attribute))
+        .unwrap();
     world
         .sso
         .create_attributes(&call(), &token, &Scope::Session(token.clone()), &[attribute])
@@ -49,12 +52,12 @@ fn inv_17_dates_come_back_as_they_were_given() {
         ("2345-12-27", "2345-12-27T00:00:00.000000"),
         ("2345-12-27T11:22:33+02:00", "2345-12-27T09:22:33.000000"),
     ] {
-        world.update(&id, json!({ "password_expiry": given })).unwrap();
+        world.update(&id, &json!({ "password_expiry": given })).unwrap();
         let full = world.sso.user(&call(), &world.root, &id).unwrap().full.unwrap();
         assert_eq!(full.password_expiry.to_iso().as_str(), shown);
     }
     for odd in ["", "soon", "2345-13-01"] {
-        assert_eq!(code(world.update(&id, json!({ "password_expiry": odd }))), Code::InvalidInput);
+        assert_eq!(code(world.update(&id, &json!({ "password_expiry": odd }))), Code::InvalidInput);
     }
 }
 
@@ -63,7 +66,7 @@ fn inv_20_and_58_pages_have_everybody_once_in_order() {
     let world = World::new(|_| {});
     for number in 0..25 {
         let display_name = Some(format!("Name {:02}", 24 - number));
-        world.create_with(NewUser {
+        world.create_with(&NewUser {
             display_name,
             last_name: Some("Same".to_owned()),
             ..user(&format!("user{number}"))
@@ -117,7 +120,7 @@ fn inv_23_of_many_users_with_one_name_there_is_one() {
     let world = World::new(|_| {});
     let made: usize = std::thread::scope(|scope| {
         let create = |number: usize| {
-            let name = if number % 2 == 0 { "Joe" } else { "ＪＯＥ" };
+            let name = if number.is_multiple_of(2) { "Joe" } else { "ＪＯＥ" };
             world.sso.create_user_as_operator(&Call::internal("test"), &user(name), true).is_ok()
         };
         let threads: Vec<_> = (0..100).map(|number| scope.spawn(move || create(number))).collect();
@@ -129,8 +132,8 @@ fn inv_23_of_many_users_with_one_name_there_is_one() {
         Code::UsernameExists
     );
     let ann = world.create("ann");
-    assert_eq!(code(world.update(&ann, json!({"username": "JOE"}))), Code::UsernameExists);
-    world.update(&ann, json!({"username": "Ann"})).unwrap();
+    assert_eq!(code(world.update(&ann, &json!({"username": "JOE"}))), Code::UsernameExists);
+    world.update(&ann, &json!({"username": "Ann"})).unwrap();
     world.login("ann").unwrap();
 }
 
@@ -138,7 +141,7 @@ fn inv_23_of_many_users_with_one_name_there_is_one() {
 fn inv_26_an_encrypted_address_is_found_by_its_digest_alone() {
     let world = World::new(|_| {});
     let email = |text: &str| Some(text.to_owned());
-    world.create_with(NewUser { email: email("Joe.O'Neil@example.com"), ..user("joe") });
+    world.create_with(&NewUser { email: email("Joe.O'Neil@example.com"), ..user("joe") });
     assert!(!contains(&world.dump(), "Neil") && !contains(&world.dump(), "example.com"));
     let find = |text: &str| {
         world.sso.search(&call(), &world.root, &Search { email: email(text), ..Search::default() })
@@ -158,7 +161,7 @@ fn inv_42_names_are_texts_and_nothing_else() {
     for (number, name) in
         ["100%", "under_score", "quo'te\"", "\u{202e}rtl", "a\\b"].into_iter().enumerate()
     {
-        world.create_with(NewUser {
+        world.create_with(&NewUser {
             first_name: Some(name.to_owned()),
             ..user(&format!("user{number}"))
         });
@@ -255,7 +258,7 @@ fn names_are_made_of_their_parts() {
         last_name: Some("Smith".to_owned()),
         ..user("joe")
     };
-    let id = world.create_with(parts);
+    let id = world.create_with(&parts);
     let made = world.sso.user(&call(), &world.root, &id).unwrap();
     assert_eq!((made.display_name.as_deref(), made.middle_name), (Some("Joe Smith"), None));
     let search = Search { display_name: Some("joe smith".to_owned()), ..Search::default() };
