@@ -6,6 +6,7 @@ mod linked;
 mod mails;
 mod matrix;
 mod operators;
+mod profiles;
 mod schema;
 mod secrecy;
 mod sockets;

@@ -13,6 +13,7 @@
 mod accounts;
 mod answer;
 mod attributes;
+mod expiring;
 mod hashing;
 mod input;
 pub mod openapi;
@@ -65,6 +66,8 @@ pub fn register(registry: &Registry, sso: Sso, hashing: Hashing, is_known: IsKno
     }
     let validator = signup::Validator(Arc::clone(&services));
     registry.insert(spanwire_sso::VALIDATOR, Source::Builtin, Arc::new(validator));
+    let expiring = expiring::Handler(Arc::clone(&services));
+    registry.insert(spanwire_sso::EXPIRY_HANDLER, Source::Builtin, Arc::new(expiring));
     registry.insert(OPENAPI, Source::Builtin, Arc::new(openapi::Document));
     registry.insert(NOT_ALLOWED, Source::Builtin, Arc::new(answer::MethodNotAllowed));
 }

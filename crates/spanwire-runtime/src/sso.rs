@@ -18,7 +18,7 @@ use spanwire_channel::backend::RestCall;
 use spanwire_crypto::KeyRing;
 use spanwire_service::{Registry, ServiceError};
 use spanwire_sso::store::KeyValueUserStore;
-use spanwire_sso::{Call, Observer, Sso};
+use spanwire_sso::{Call, LinkedAuth, Observer, Sso};
 use spanwire_store::{KeyValue, MemoryStore};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -175,7 +175,12 @@ impl LinkedCall {
         let opening = move || sso.on_linked_auth(&from, "basic_auth", &name);
         let opened = tokio::task::spawn_blocking(opening).await.map_err(ServiceError::internal)?;
         match opened {
-            Ok(opened) => Ok(opened.map(|opened| opened.token)),
+            Ok(LinkedAuth::Opened(opened)) => Ok(Some(opened.token)),
+            Ok(LinkedAuth::Unlinked) => Ok(None),
+            Ok(LinkedAuth::TooMany) => {
+                let status = spanwire_protocol::Status(429);
+                Err(ServiceError::new(status, "Error 429 Too Many Requests"))
+            }
             Err(error) if error.code().is_some() => Err(ServiceError::forbidden()),
             Err(error) => Err(ServiceError::internal(error)),
         }

@@ -44,6 +44,7 @@ pub mod mail;
 mod names;
 pub mod operation;
 mod policy;
+pub mod rate;
 pub mod record;
 mod seal;
 pub mod settings;
@@ -57,7 +58,8 @@ pub use operation::{Endpoint, Operation, Who};
 pub use settings::Settings;
 pub use spanwire_crypto::Secret;
 pub use sso::attributes::{AttributeInput, AttributeView, Scope};
-pub use sso::links::LinkView;
+pub use sso::expiring::Expiring;
+pub use sso::links::{LinkView, LinkedAuth};
 pub use sso::login::{Authenticated, Opened};
 pub use sso::passwords::PasswordChange;
 pub use sso::search::{Page, Search};
@@ -70,3 +72,6 @@ pub use status::Code;
 
 /// The built-in service that checks new users.
 pub const VALIDATOR: &str = "zato.sso.signup.validate";
+
+/// The built-in service that hands users whose password expires to another service.
+pub const EXPIRY_HANDLER: &str = "pub.zato.sso.password-expiry.handler";

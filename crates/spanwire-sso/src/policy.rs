@@ -16,17 +16,15 @@ pub(crate) fn check_password(
     let text = password.expose();
     let length = text.chars().count();
     // zxcvbn looks at 100 characters at most; so many are not guessed.
-    if rules.min_complexity > 0 {
+    let guesses = (rules.min_complexity > 0 || rules.reject_common == Some(true)).then(|| {
         let start: String = text.chars().take(100).collect();
-        let inputs: Vec<&str> = words
-            .iter()
-            .copied()
-            .chain([settings.site_name.as_str()])
-            .filter(|it| !it.is_empty())
-            .collect();
-        if u8::from(zxcvbn::zxcvbn(&start, &inputs).score()) < rules.min_complexity {
-            return Err(Code::PasswordNotComplexEnough);
-        }
+        let site = settings.site_name.as_str();
+        let inputs: Vec<&str> =
+            words.iter().copied().chain([site]).filter(|it| !it.is_empty()).collect();
+        zxcvbn::zxcvbn(&start, &inputs)
+    });
+    if guesses.as_ref().is_some_and(|it| u8::from(it.score()) < rules.min_complexity) {
+        return Err(Code::PasswordNotComplexEnough);
     }
     if length < rules.min_length.unwrap_or(1) {
         return Err(Code::PasswordTooShort);
@@ -44,11 +42,16 @@ pub(crate) fn check_password(
         .any(|word| word.chars().count() >= 4 && names::fold(text) == names::fold(word));
     let has_space =
         !settings.signup.password_allow_whitespace && text.contains(char::is_whitespace);
-    if is_rejected || is_name || has_space {
+    let is_common = rules.reject_common == Some(true)
+        && guesses.is_some_and(|it| it.guesses() < COMMON_GUESSES);
+    if is_rejected || is_name || is_common || has_space {
         return Err(Code::PasswordInvalid);
     }
     Ok(())
 }
+
+/// Whoever may guess online does not get that far.
+const COMMON_GUESSES: u64 = 1_000_000;
 
 /// What is wrong with a name that somebody chose, if anything is.
 pub(crate) fn check_username(settings: &Settings, username: &str) -> Result<(), Code> {

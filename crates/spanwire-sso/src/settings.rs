@@ -201,6 +201,8 @@ pub struct Password {
     pub max_length: usize,
     /// The least score of zxcvbn, 0 to 4; 0, which is any.
     pub min_complexity: u8,
+    /// Whether passwords that a million guesses find, the most used ones first, are rejected; yes (`compat`: no).
+    pub reject_common: Option<bool>,
     /// What no password may contain, in any case.
     pub reject_list: Vec<String>,
     /// How many earlier passwords cannot be set again; 5 (`compat`: 0).
@@ -326,6 +328,7 @@ impl Settings {
         fill(&mut self.session.max_lifetime, is_compat, 1_440, 0);
         fill(&mut self.password_reset.valid_for, is_compat, 60, 1_440);
         fill(&mut self.password.min_length, is_compat, 15, 8);
+        fill(&mut self.password.reject_common, is_compat, true, false);
         fill(&mut self.password.history, is_compat, 5, 0);
         fill(&mut self.password.revoke_sessions_on_change, is_compat, true, false);
         fill(&mut self.totp.reject_replay, is_compat, true, false);
@@ -613,6 +616,7 @@ impl Default for Password {
             min_length: None,
             max_length: 256,
             min_complexity: 0,
+            reject_common: None,
             reject_list: REJECTED.iter().map(|it| (*it).to_owned()).collect(),
             history: None,
             revoke_sessions_on_change: None,

@@ -8,7 +8,7 @@
 //! | `decisions` | approval, locks |
 //! | `passwords`, `totp`, `resets` | secrets of users |
 //! | `signup` | how users make themselves |
-//! | `attributes`, `links`, `search` | |
+//! | `attributes`, `links`, `search`, `expiring` | |
 //! | `upkeep` | what ends by itself, keys, the audit's records |
 //!
 //! What belongs to one user is changed under that user's lock, what is unique under a lock of its own; a lock is held
@@ -16,6 +16,7 @@
 
 pub(crate) mod attributes;
 mod decisions;
+pub(crate) mod expiring;
 pub(crate) mod links;
 pub(crate) mod login;
 pub(crate) mod passwords;
@@ -48,6 +49,7 @@ use crate::directory::Directory;
 use crate::error::{Result, SsoError, told_if};
 use crate::mail::{Mail, MailBudget};
 use crate::operation::Operation;
+use crate::rate::RateLimits;
 use crate::record::{Digest, Session, User};
 use crate::seal::Sealer;
 use crate::settings::Settings;
@@ -89,6 +91,7 @@ struct Inner {
     /// Of one user and address, of one address, of one user's codes, and sign-ups.
     throttles: Throttles,
     mails: MailBudget,
+    rates: RateLimits,
     /// What the passwords of unknown users are compared with.
     dummy: ArcSwap<Dummy>,
     audit: Mutex<Head>,
@@ -208,6 +211,7 @@ impl Sso {
                 signups: login::AddressBudget::per_hour(settings.signup.per_address),
             },
             mails: MailBudget::new(&settings.mail),
+            rates: RateLimits::default(),
             settings: ArcSwap::from_pointee(settings),
             clock,
             observer: ArcSwap::from_pointee(Box::new(Nobody)),
@@ -332,6 +336,12 @@ impl Sso {
     /// Hands what was recorded of reads and refusals to the store. Call it every moment, and before the end.
     pub fn flush_audit(&self) {
         self.store_waiting(&mut lock(&self.0.audit));
+    }
+
+    /// Whether [`flush_audit`](Self::flush_audit) has something to do.
+    #[must_use]
+    pub fn has_unstored_records(&self) -> bool {
+        !lock(&self.0.audit).waiting.is_empty()
     }
 
     fn store_waiting(&self, head: &mut Head) {

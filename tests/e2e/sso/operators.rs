@@ -1,9 +1,10 @@
 //! The command line, and super-users as administrators (reference sso 6; section 9, 61).
 
 use serde_json::{Value, json};
+use spanwire_tests::Server;
 use spanwire_tests::http::request;
 
-use super::{PASSWORD, World};
+use super::{PASSWORD, World, settings};
 use crate::cli::passwords::with_stdin;
 use crate::cli::{on, parse};
 
@@ -179,6 +180,32 @@ async fn users_come_from_files() {
             && ended.out.contains("line 2  failed"),
         "{ended:?}"
     );
+}
+
+/// Whose password expires is said to operators and timers; a client that can name the service learns nothing.
+#[tokio::test]
+async fn expiring_passwords_are_handed_to_a_service_of_the_operator() {
+    let objects = "channel_rest: [{name: asks, url_path: /asks, service: pub.zato.sso.password-expiry.handler, data_format: json}]";
+    let mails = tempfile::tempdir().unwrap();
+    let soon = settings(mails.path(), "[sso.password]\nabout_to_expire_threshold = 1000\n");
+    let server = Server::setup().settings(&soon).objects(objects).start();
+    for name in ["joe", "late"] {
+        let create = ["sso", "create-user", name, "--password-stdin"];
+        let created = with_stdin(&server, &create, &format!("{PASSWORD}\n")).await;
+        assert_eq!(created.code, 0, "{created:?}");
+    }
+    let locked = on(&server, &["sso", "lock-user", "late"]).await;
+    assert_eq!(locked.code, 0, "{locked:?}");
+    let handler = "pub.zato.sso.password-expiry.handler";
+    let echo = "\"zato.helpers.echo\"";
+    let arguments = ["service", "invoke", handler, "--payload", echo, "--output", "json"];
+    let told = parse(&on(&server, &arguments).await);
+    let users = told.as_array().unwrap();
+    let said = |name| users.first().map(|it| it[name].clone());
+    assert_eq!((users.len(), said("username")), (1, Some(json!("joe"))), "{told}");
+    assert_eq!(said("is_password_about_to_expire"), Some(json!(true)), "{told}");
+    let answer = request(server.address(), "POST", "/asks", &[], echo).await;
+    assert_eq!(answer.status, 403, "{answer:?}");
 }
 
 /// The admin API takes the session of a super-user, and of nobody else.

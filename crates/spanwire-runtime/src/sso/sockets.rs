@@ -268,6 +268,9 @@ pub(super) async fn watch(sockets: Sockets, sso: Sso, stop: CancellationToken) {
     let mut interval = tokio::time::interval(LOOK_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
+        if sockets.lock().open.is_empty() && !sso.has_unstored_records() {
+            continue;
+        }
         let (sockets, sso) = (sockets.clone(), sso.clone());
         let now = clock::timestamp().as_microseconds();
         if tokio::task::spawn_blocking(move || look(&sockets, &sso, now)).await.is_err() {

@@ -91,6 +91,10 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("sso.password.min_length", "characters at least; 15 if not set, 8 in the `compat` profile"),
     ("sso.password.max_length", "characters at most"),
     ("sso.password.min_complexity", "the least score of zxcvbn, 0 to 4; 0, which is any"),
+    (
+        "sso.password.reject_common",
+        "whether passwords that a million guesses find, the most used ones first, are rejected; yes if not set, no in the `compat` profile",
+    ),
     ("sso.password.reject_list", "what no password may contain, in any case"),
     (
         "sso.password.history",

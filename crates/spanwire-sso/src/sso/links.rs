@@ -9,9 +9,21 @@ use crate::call::Call;
 use crate::error::{Result, SsoError, not_allowed};
 use crate::id::SESSION_PREFIX;
 use crate::operation::Operation;
+use crate::rate::Allowance;
 use crate::record::{Link, Session};
 use crate::status::Code;
 use crate::store::Change;
+
+/// What somebody with the password of a security definition is.
+#[derive(Clone, Debug)]
+pub enum LinkedAuth {
+    /// Nobody's user.
+    Unlinked,
+    /// A user, with this session.
+    Opened(Opened),
+    /// A user who has called too often.
+    TooMany,
+}
 
 /// A link as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +173,7 @@ impl Sso {
     }
 
     /// Somebody proved to know the password of a security definition: renews the session of the user it is linked to, or
-    /// opens one. `None` if it is linked to nobody.
+    /// opens one.
     ///
     /// # Errors
     /// Those of a use of a session: the user is locked, somewhere else, …
@@ -170,9 +182,9 @@ impl Sso {
         call: &Call,
         auth_type: &str,
         auth_username: &str,
-    ) -> Result<Option<Opened>> {
+    ) -> Result<LinkedAuth> {
         let link = self.store().link(auth_type, auth_username)?.filter(|link| link.is_active);
-        let Some(link) = link else { return Ok(None) };
+        let Some(link) = link else { return Ok(LinkedAuth::Unlinked) };
         let settings = self.settings();
         let app = match call.current_app.as_str() {
             "" => settings.apps.default.clone(),
@@ -183,11 +195,11 @@ impl Sso {
             self.check_app(&call)?;
             trail.actor.clone_from(&link.user_id);
             trail.target.clone_from(&link.user_id);
-            self.linked_session(trail, &link).map(Some)
+            self.linked_session(trail, &link)
         })
     }
 
-    fn linked_session(&self, trail: &mut Trail<'_>, link: &Link) -> Result<Opened> {
+    fn linked_session(&self, trail: &mut Trail<'_>, link: &Link) -> Result<LinkedAuth> {
         let settings = self.settings();
         let _one_at_a_time = self.lock(&link.user_id);
         if self.store().link(&link.auth_type, &link.auth_username)?.as_ref() != Some(link) {
@@ -199,6 +211,17 @@ impl Sso {
         let needs_code = user.is_totp_enabled && settings.totp.is_bypassed_by_links != Some(true);
         if needs_code || user.password_must_change {
             return Err(not_allowed());
+        }
+        if let (Some(true), Some(limits)) = (user.is_rate_limit_active, &user.rate_limit_def) {
+            let now = self.0.clock.instant();
+            match self.0.rates.take(&user.user_id, limits, &trail.call.addresses, now) {
+                Allowance::Yes => {}
+                Allowance::TooMany => {
+                    "too many calls".clone_into(&mut trail.extra);
+                    return Ok(LinkedAuth::TooMany);
+                }
+                Allowance::NotFromThere => return Err(not_allowed()),
+            }
         }
         let id = ext_id(link);
         let now = self.now();
@@ -213,7 +236,8 @@ impl Sso {
                 let whole = session.expiration_time.as_microseconds() - now.as_microseconds();
                 if left >= whole / 2 {
                     // Not every call has to be written down.
-                    return Ok(self.opened(&self.linked_token(&former), &user, &former, false));
+                    let token = self.linked_token(&former);
+                    return Ok(LinkedAuth::Opened(self.opened(&token, &user, &former, false)));
                 }
                 let change = Change::PutSession {
                     before: Some(Box::new(former)),
@@ -237,7 +261,8 @@ impl Sso {
             }
         };
         self.commit(trail, changes)?;
-        Ok(self.opened(&self.linked_token(&session), &user, &session, false))
+        let token = self.linked_token(&session);
+        Ok(LinkedAuth::Opened(self.opened(&token, &user, &session, false)))
     }
 
     /// The token of a session that linked credentials opened: whoever has them is given it again, and it is stored nowhere.

@@ -233,3 +233,11 @@ fn user(name: &str) -> NewUser {
 fn contains(all: &[u8], part: &str) -> bool {
     all.windows(part.len()).any(|window| window == part.as_bytes())
 }
+
+/// The session that linked credentials are given.
+fn opened(world: &World, name: &str) -> Opened {
+    match world.sso.on_linked_auth(&call(), "basic_auth", name).unwrap() {
+        super::links::LinkedAuth::Opened(opened) => opened,
+        other => panic!("{other:?}"),
+    }
+}

@@ -14,6 +14,7 @@ use crate::error::{Result, SsoError, not_allowed};
 use crate::id::{USER_PREFIX, new_id};
 use crate::names;
 use crate::operation::Operation;
+use crate::rate;
 use crate::record::{Approval, Field, Owner, SignUp, User};
 use crate::seal::Place;
 use crate::settings::Settings;
@@ -182,7 +183,8 @@ impl Sso {
         let (email, email_digest) = self.email_fields(settings, &user_id, email.as_deref());
         let label = new.totp_label.as_deref().unwrap_or_default();
         let limit = new.rate_limit_def.as_deref().unwrap_or_default();
-        if label.chars().count() > LONGEST_NAME || limit.len() > 4_096 {
+        let is_limit = limit.len() <= 4_096 && rate::is_valid(limit);
+        if label.chars().count() > LONGEST_NAME || !(limit.is_empty() || is_limit) {
             return Err(SsoError::Refused(Code::InvalidInput));
         }
         if !new.apps.iter().all(|app| settings.apps.all.contains(app)) {

@@ -255,3 +255,40 @@ fn a_password_is_changed_by_its_owner_with_the_old_one_or_by_a_super_user() {
         world.sso.change_password(&call(), &world.root, Some("zusrnobody"), &change(None, OTHER));
     assert_eq!(code(unknown), Code::UserIdInvalid);
 }
+
+#[test]
+fn whoever_warns_is_told_whose_password_expires() {
+    let world = World::new(|_| {});
+    let id =
+        world.create_with(&NewUser { email: Some("joe@example.com".to_owned()), ..user("joe") });
+    let locked = world.create("ann");
+    for (id, expiry) in [(&id, "2023-11-20T00:00:00"), (&locked, "2001-01-01T00:00:00")] {
+        world.update(id, &json!({ "password_expiry": expiry })).unwrap();
+    }
+    world.update(&locked, &json!({"is_locked": true})).unwrap();
+    let found = world.sso.expiring_passwords(&Call::internal("test")).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].username.as_str(), found[0].email.as_deref()),
+        ("joe", Some("joe@example.com"))
+    );
+    assert!(!found[0].is_password_expired);
+    world.pass(10 * 86_400);
+    assert!(world.sso.expiring_passwords(&Call::internal("test")).unwrap()[0].is_password_expired);
+}
+
+#[test]
+fn passwords_that_many_have_are_none() {
+    let world = World::new(|it| it.password.min_length = Some(8));
+    for common in ["iloveyou1", "sunshine1", "abcdefgh", "charlie1"] {
+        let new = NewUser { password: Some(secret(common)), ..user("joe") };
+        assert_eq!(
+            code(world.sso.create_user(&call(), &world.root, new)),
+            Code::PasswordInvalid,
+            "{common}"
+        );
+    }
+    world.set(|it| it.password.reject_common = Some(false));
+    let new = NewUser { password: Some(secret("iloveyou1")), ..user("joe") };
+    world.sso.create_user(&call(), &world.root, new).unwrap();
+}

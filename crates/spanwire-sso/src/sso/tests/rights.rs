@@ -6,6 +6,7 @@ use super::*;
 use crate::call::LoginMetadata;
 use crate::record::Approval;
 use crate::sso::attributes::Scope;
+use crate::sso::links::LinkedAuth;
 
 #[test]
 fn inv_05_an_unknown_application_is_refused_before_anything_else() {
@@ -293,8 +294,7 @@ fn inv_55_unlinking_ends_the_sessions_of_that_link_alone() {
     for name in names {
         world.sso.create_link(&call(), &world.root, &joe, "basic_auth", name, true, true).unwrap();
     }
-    let open =
-        |name: &str| world.sso.on_linked_auth(&call(), "basic_auth", name).unwrap().unwrap().token;
+    let open = |name: &str| opened(&world, name).token;
     let tokens = names.map(open);
     assert!(tokens.iter().all(|token| world.good(token)));
     // The same session again, under the same token inside.
@@ -303,7 +303,10 @@ fn inv_55_unlinking_ends_the_sessions_of_that_link_alone() {
     world.sso.delete_link(&call(), &world.root, &joe, "basic_auth", "crm").unwrap();
     let good = tokens.each_ref().map(|token| world.good(token));
     assert_eq!(good, [false, true, true, true]);
-    assert!(world.sso.on_linked_auth(&call(), "basic_auth", "crm").unwrap().is_none());
+    assert!(matches!(
+        world.sso.on_linked_auth(&call(), "basic_auth", "crm"),
+        Ok(LinkedAuth::Unlinked)
+    ));
     assert_eq!(
         code(world.sso.delete_link(&call(), &world.root, &joe, "basic_auth", "crm")),
         Code::InvalidInput
@@ -387,4 +390,26 @@ fn users_may_be_limited_to_applications() {
     let login = Login { username: "joe".to_owned(), password: secret(GOOD), ..Login::default() };
     world.sso.login(&Call { current_app: "ERP".to_owned(), ..call() }, &login).unwrap();
     assert_eq!(code(world.update(&id, &json!({"apps": ["Other"]}))), Code::AppInvalid);
+}
+
+#[test]
+fn linked_credentials_call_as_often_as_their_user_may() {
+    let world = World::new(|_| {});
+    let limited = NewUser {
+        is_rate_limit_active: Some(true),
+        rate_limit_def: Some("192.0.2.0/24=2/m".to_owned()),
+        ..user("joe")
+    };
+    let id = world.create_with(&limited);
+    world.sso.create_link(&call(), &world.root, &id, "basic_auth", "crm", true, true).unwrap();
+    let ask = |from: &Call| world.sso.on_linked_auth(from, "basic_auth", "crm");
+    for _ in 0..2 {
+        assert!(matches!(ask(&call()), Ok(LinkedAuth::Opened(_))));
+    }
+    assert!(matches!(ask(&call()), Ok(LinkedAuth::TooMany)));
+    assert_eq!(code(ask(&from("198.51.100.1"))), Code::NotAllowed);
+    world.pass(60);
+    assert!(matches!(ask(&call()), Ok(LinkedAuth::Opened(_))));
+    let wrong = NewUser { rate_limit_def: Some("many".to_owned()), ..user("ann") };
+    assert_eq!(code(world.sso.create_user(&call(), &world.root, wrong)), Code::InvalidInput);
 }

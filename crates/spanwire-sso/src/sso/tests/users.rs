@@ -26,7 +26,7 @@ fn inv_11_nothing_is_left_of_a_deleted_user() {
         .create_attributes(&call(), &token, &Scope::Session(token.clone()), &[attribute])
         .unwrap();
     world.sso.create_link(&call(), &world.root, &id, "basic_auth", "crm", true, true).unwrap();
-    world.sso.on_linked_auth(&call(), "basic_auth", "crm").unwrap().unwrap();
+    opened(&world, "crm");
     world.sso.begin_reset(&call(), "joe").unwrap();
     world.sso.delete_user(&call(), &world.root, &id).unwrap();
     use spanwire_store::KeyValue as _;
