@@ -12,11 +12,14 @@ mod secrecy;
 mod sockets;
 mod walkthrough;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use spanwire_tests::http::{Answer, request};
+use spanwire_tests::secrecy::{contains, files};
 use spanwire_tests::{Server, eventually};
 
 use crate::cli::passwords::with_stdin;
@@ -24,10 +27,13 @@ use crate::cli::passwords::with_stdin;
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Hashes that take no time, mails in a folder, and a super-user `root`.
+///
+/// At its end, no secret that went through it may be in the server's files or in what it logged.
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) root: String,
     mails: tempfile::TempDir,
+    secrets: Mutex<BTreeSet<String>>,
 }
 
 pub(crate) fn settings(mails: &std::path::Path, more: &str) -> String {
@@ -41,6 +47,11 @@ pub(crate) fn settings(mails: &std::path::Path, more: &str) -> String {
 }
 
 impl World {
+    /// Around a server that nobody has used yet.
+    pub(crate) fn of(server: Server, mails: tempfile::TempDir) -> Self {
+        Self { server, root: String::new(), mails, secrets: Mutex::default() }
+    }
+
     pub(crate) async fn start() -> Self {
         Self::with("", "security: []").await
     }
@@ -56,7 +67,7 @@ impl World {
         )
         .await;
         assert_eq!(created.code, 0, "{created:?}");
-        let mut world = Self { server, root: String::new(), mails };
+        let mut world = Self::of(server, mails);
         world.root = world.login("root").await;
         world
     }
@@ -64,7 +75,24 @@ impl World {
     /// Any call; `ok` or not.
     pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         let path = format!("/zato/sso{path}");
-        request(self.server.address(), method, &path, &[], &body.to_string()).await
+        let answer = request(self.server.address(), method, &path, &[], &body.to_string()).await;
+        self.note(body);
+        if let Ok(told) = serde_json::from_str(&answer.body) {
+            self.note(&told);
+        }
+        answer
+    }
+
+    /// Remembers what is secret of a call or of its answer.
+    fn note(&self, fields: &Value) {
+        let is_encrypted = fields["encrypt"] == true;
+        let secret = fields.as_object().into_iter().flatten().filter_map(|(name, value)| {
+            let is_secret =
+                SECRET_FIELDS.contains(&name.as_str()) || (is_encrypted && name == "value");
+            // Shorter ones are in some file by chance.
+            value.as_str().filter(|text| is_secret && text.len() >= 12)
+        });
+        self.secrets.lock().unwrap().extend(secret.map(str::to_owned));
     }
 
     /// A call of an application, which has to succeed.
@@ -120,6 +148,44 @@ impl World {
     pub(crate) async fn mail(&self, count: usize) -> String {
         eventually("a mail is sent", async || self.mails().len() > count).await;
         self.mails()[count].clone()
+    }
+}
+
+const SECRET_FIELDS: [&str; 12] = [
+    "ust",
+    "current_ust",
+    "target_ust",
+    "password",
+    "old_password",
+    "new_password",
+    "email",
+    "confirm_token",
+    "reset_token",
+    "token",
+    "reset_key",
+    "totp_key",
+];
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.server.kill();
+        let secrets = std::mem::take(&mut *self.secrets.lock().unwrap());
+        assert_nowhere(&self.server, &secrets);
+    }
+}
+
+/// No such text is in a file or in the log of a server that has ended.
+fn assert_nowhere(server: &Server, secrets: &BTreeSet<String>) {
+    let files = files(&server.data());
+    let stored = files.iter().map(|file| (file.display().to_string(), fs::read(file).unwrap()));
+    let log = ("the log".to_owned(), server.log().into_bytes());
+    for (place, bytes) in stored.chain([log]) {
+        for secret in secrets {
+            assert!(!contains(&bytes, secret), "{secret} is in {place}");
+        }
     }
 }
 

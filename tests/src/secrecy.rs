@@ -16,5 +16,5 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 /// Whether bytes have a text in them.
 #[must_use]
 pub fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
 }

@@ -13,7 +13,7 @@ async fn existing_applications_work_in_compat() {
     // `signup_allowed` and all the others are left to the profile.
     let settings = super::settings(mails.path(), "").replace("signup_allowed = ['CRM']", "");
     let server = Server::setup().settings(&settings).arguments(&["--profile", "compat"]).start();
-    let world = World { server, root: String::new(), mails };
+    let world = World::of(server, mails);
     let short = "short.one";
     let created = crate::cli::passwords::with_stdin(
         &world.server,
