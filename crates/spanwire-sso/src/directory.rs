@@ -1,8 +1,11 @@
 //! Users in the order of search results, in memory, with what they are searched by.
 
+mod name;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+pub(crate) use self::name::{Name, Wanted};
 use crate::record::{Approval, Digest, SignUp, User};
 
 /// All users.
@@ -31,8 +34,8 @@ pub(crate) struct Key {
 /// What a user is searched by.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Display, first, middle and last name, in upper case.
-    pub(crate) names: [Option<Box<str>>; 4],
+    /// Display, first, middle and last name.
+    pub(crate) names: [Option<Name>; 4],
     pub(crate) email: Option<Digest>,
     pub(crate) plain_email: Option<Box<str>>,
     pub(crate) sign_up: SignUp,
@@ -52,7 +55,7 @@ impl Directory {
     pub(crate) fn put(&self, user: &User) {
         let entry = Entry {
             names: [&user.display_name, &user.first_name, &user.middle_name, &user.last_name]
-                .map(|name| name.as_ref().map(|name| name.to_uppercase().into())),
+                .map(|name| name.as_deref().map(Name::new)),
             email: user.email_digest,
             plain_email: match &user.email {
                 Some(crate::record::Field::Plain(text)) => Some(text.as_str().into()),

@@ -5,7 +5,7 @@ use spanwire_crypto::Secret;
 use super::Sso;
 use super::users::UserView;
 use crate::call::Call;
-use crate::directory::Entry;
+use crate::directory::{Entry, Wanted};
 use crate::error::{Result, SsoError};
 use crate::names;
 use crate::operation::Operation;
@@ -141,7 +141,7 @@ impl Sso {
         {
             match name.as_deref().map(str::trim) {
                 Some("") => return Err(invalid()),
-                Some(name) => names.push((index, name.to_uppercase())),
+                Some(name) => names.push((index, Wanted::new(name))),
                 None => {}
             }
         }
@@ -172,8 +172,8 @@ impl Sso {
 }
 
 struct Criteria {
-    /// Which one, in upper case.
-    names: Vec<(usize, String)>,
+    /// Which of [`Entry::names`], and what it should be.
+    names: Vec<(usize, Wanted)>,
     any_name: bool,
     is_exact: bool,
     email: Option<(crate::record::Digest, String)>,
@@ -183,10 +183,9 @@ struct Criteria {
 
 impl Criteria {
     fn matches(&self, entry: &Entry) -> bool {
-        let is = |(index, wanted): &(usize, String)| {
-            let name = entry.names.get(*index).and_then(Option::as_deref);
-            name.is_some_and(|name| {
-                if self.is_exact { name == wanted } else { name.contains(wanted.as_str()) }
+        let is = |(index, wanted): &(usize, Wanted)| {
+            entry.names.get(*index).and_then(Option::as_ref).is_some_and(|name| {
+                if self.is_exact { wanted.is(name) } else { wanted.is_part_of(name) }
             })
         };
         let names = match (self.names.is_empty(), self.any_name) {
