@@ -46,13 +46,16 @@ pub enum Template {
     SignupConfirm,
     /// Welcomes who can log in now.
     SignupWelcome,
+    /// Tells who was not approved.
+    SignupRejected,
     /// Has the token for a new password.
     PasswordReset,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::SignupConfirm, Self::SignupWelcome, Self::PasswordReset];
+    pub const ALL: [Self; 4] =
+        [Self::SignupConfirm, Self::SignupWelcome, Self::SignupRejected, Self::PasswordReset];
 
     /// The name of its files, without `.html` and `.txt`.
     #[must_use]
@@ -60,6 +63,7 @@ impl Template {
         match self {
             Self::SignupConfirm => "signup-confirm",
             Self::SignupWelcome => "signup-welcome",
+            Self::SignupRejected => "signup-rejected",
             Self::PasswordReset => "password-reset-link",
         }
     }
@@ -70,6 +74,8 @@ impl Template {
             (Self::SignupConfirm, false) => include_str!("../templates/signup-confirm.txt"),
             (Self::SignupWelcome, true) => include_str!("../templates/signup-welcome.html"),
             (Self::SignupWelcome, false) => include_str!("../templates/signup-welcome.txt"),
+            (Self::SignupRejected, true) => include_str!("../templates/signup-rejected.html"),
+            (Self::SignupRejected, false) => include_str!("../templates/signup-rejected.txt"),
             (Self::PasswordReset, true) => include_str!("../templates/password-reset-link.html"),
             (Self::PasswordReset, false) => include_str!("../templates/password-reset-link.txt"),
         }
@@ -197,6 +203,11 @@ impl Sso {
                 "",
                 format!("Welcome to {}", settings.site_name),
             ),
+            Template::SignupRejected => (
+                &settings.signup.email_reject_from,
+                "",
+                format!("Your account at {}", settings.site_name),
+            ),
             Template::PasswordReset => {
                 let reset = &settings.password_reset;
                 (&reset.email_from, reset.url.as_str(), reset.email_title.clone())
@@ -282,7 +293,7 @@ mod tests {
                 html.contains("Our &amp; site") && text.contains("Our & site"),
                 "{html} {text}"
             );
-            let has_token = template != Template::SignupWelcome;
+            let has_token = matches!(template, Template::SignupConfirm | Template::PasswordReset);
             assert_eq!(html.contains("https://example.com/confirm#TOKEN"), has_token, "{html}");
             assert_eq!(text.contains("https://example.com/confirm#TOKEN"), has_token, "{text}");
             // Without a page the token itself is there.

@@ -262,6 +262,10 @@ pub struct Signup {
     pub email_welcome_enabled: bool,
     /// Its sender; `welcome@example.com`.
     pub email_welcome_from: String,
+    /// Whether a mail tells who is rejected; no.
+    pub email_reject_enabled: bool,
+    /// Its sender; `welcome@example.com`.
+    pub email_reject_from: String,
 }
 
 /// What new users are checked by.

@@ -18,8 +18,11 @@ fn token(mail: &str) -> String {
 
 #[tokio::test]
 async fn a_sign_up_from_the_first_mail_to_the_welcome() {
-    let world =
-        World::with("[sso.signup]\nemail_confirm_url = 'https://e.org/c#'\n", "security: []").await;
+    let world = World::with(
+        "[sso.signup]\nemail_confirm_url = 'https://e.org/c#'\nemail_reject_enabled = true\n",
+        "security: []",
+    )
+    .await;
     let request = json!({"username": "joe", "password": PASSWORD, "email": "joe@example.com"});
     let answer = world.ok("POST", "/user/signup", request.clone()).await;
     assert!(answer.get("confirm_token").is_none(), "only the mail has it: {answer}");
@@ -54,8 +57,18 @@ async fn a_sign_up_from_the_first_mail_to_the_welcome() {
         .await;
     assert_eq!(found["total"], 1, "{found}");
     let id = &found["result"][0]["user_id"];
+    // Told once, however often it is decided.
+    for _ in 0..2 {
+        world.ok("POST", "/user/reject", json!({"ust": world.root, "user_id": id})).await;
+    }
+    let rejected = world.mail(2).await;
+    assert!(
+        rejected.contains("Subject: Your account at Our site")
+            && rejected.contains("was not approved"),
+        "{rejected}"
+    );
     world.ok("POST", "/user/approve", json!({"ust": world.root, "user_id": id})).await;
-    let welcome = world.mail(2).await;
+    let welcome = world.mail(3).await;
     assert!(
         welcome.contains("Subject: Welcome to Our site")
             && welcome.contains("From: welcome@example.com"),

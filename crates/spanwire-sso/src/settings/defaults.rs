@@ -149,6 +149,8 @@ impl Default for Signup {
             email_confirm_url: String::new(),
             email_welcome_enabled: true,
             email_welcome_from: "welcome@example.com".to_owned(),
+            email_reject_enabled: false,
+            email_reject_from: "welcome@example.com".to_owned(),
         }
     }
 }

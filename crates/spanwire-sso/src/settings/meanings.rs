@@ -134,6 +134,8 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("sso.signup.email_confirm_enabled", "whether a mail asks for confirmation"),
     ("sso.signup.email_confirm_from", "its sender"),
     ("sso.signup.email_confirm_url", "the page that its link leads to"),
+    ("sso.signup.email_reject_enabled", "whether a mail tells who is rejected"),
+    ("sso.signup.email_reject_from", "its sender"),
     ("sso.signup.email_welcome_enabled", "whether a mail welcomes who is confirmed and approved"),
     ("sso.signup.email_welcome_from", "its sender"),
     ("sso.user_validation.service", "services, in this order"),

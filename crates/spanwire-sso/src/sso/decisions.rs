@@ -20,7 +20,7 @@ impl Sso {
         self.decide(call, Operation::Approve, token, user_id, Approval::Approved)
     }
 
-    /// Rejects a user, whose sessions are of no use from then on.
+    /// Rejects a user, whose sessions are of no use from then on; a mail says so if the settings want one.
     ///
     /// # Errors
     /// As [`approve`](Self::approve); [`Code::InvalidOperation`] for the last super-user.
@@ -121,11 +121,11 @@ impl Sso {
         let mut user = User::clone(&before);
         change(&mut user);
         self.keep_a_super_user(&before, Some(&user))?;
-        let welcome = self.welcome(&settings, &mut user);
+        let notice = self.decided(&settings, &before, &mut user);
         if user != *before {
             self.commit(trail, vec![Change::PutUser { before: Some(before), after: user.into() }])?;
         }
-        self.send(trail.call, welcome);
+        self.send(trail.call, notice);
         Ok(())
     }
 }

@@ -234,13 +234,31 @@ impl Sso {
         if !settings.signup.email_welcome_enabled {
             return None;
         }
+        self.notice(settings, Template::SignupWelcome, user)
+    }
+
+    /// What is told to a user of whom a super-user may have decided something.
+    pub(super) fn decided(
+        &self,
+        settings: &Settings,
+        before: &User,
+        user: &mut User,
+    ) -> Option<Mail> {
+        let is_rejected = user.approval_status == Approval::Rejected
+            && before.approval_status != Approval::Rejected;
+        if is_rejected && settings.signup.email_reject_enabled {
+            return self.notice(settings, Template::SignupRejected, user);
+        }
+        self.welcome(settings, user)
+    }
+
+    fn notice(&self, settings: &Settings, template: Template, user: &User) -> Option<Mail> {
         let mail = self.email_of(user).and_then(|email| {
-            email
-                .map(|email| self.compose(settings, Template::SignupWelcome, user, &email, None))
-                .transpose()
+            email.map(|email| self.compose(settings, template, user, &email, None)).transpose()
         });
         mail.unwrap_or_else(|error| {
-            tracing::error!(user_id = user.user_id, %error, "a welcome could not be written");
+            let template = template.name();
+            tracing::error!(user_id = user.user_id, %error, template, "a mail could not be written");
             None
         })
     }

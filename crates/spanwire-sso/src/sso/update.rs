@@ -90,9 +90,9 @@ impl Sso {
                 is_renamed,
                 is_moved && settings.email_format_check == Some(true),
             )?;
-            let welcome = self.welcome(&settings, &mut user);
+            let notice = self.decided(&settings, &before, &mut user);
             self.commit(trail, vec![Change::PutUser { before: Some(before), after: user.into() }])?;
-            self.send(call, welcome);
+            self.send(call, notice);
             Ok(())
         })
     }
