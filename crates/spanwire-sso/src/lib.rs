@@ -34,6 +34,7 @@
 
 mod address;
 pub mod audit;
+mod budget;
 mod call;
 
 mod directory;

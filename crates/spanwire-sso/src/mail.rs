@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use minijinja::{AutoEscape, Environment, context};
 use spanwire_crypto::Secret;
 
+use crate::budget::AddressBudget;
 use crate::call::Call;
 use crate::error::{Result, SsoError};
 use crate::record::User;
 use crate::settings::Settings;
 use crate::sso::Sso;
-use crate::sso::login::AddressBudget;
 
 /// A mail that is to be sent. It may have a token in it: it belongs in no log.
 #[derive(Clone)]

@@ -44,6 +44,7 @@ use spanwire_protocol::Timestamp;
 use spanwire_store::{Durability, StoreError};
 
 use crate::audit::{AuditRecord, Head};
+use crate::budget::AddressBudget;
 use crate::call::{Call, Clock, SystemClock};
 use crate::directory::Directory;
 use crate::error::{Result, SsoError, told_if};
@@ -147,9 +148,9 @@ impl Stripes {
 #[derive(Debug)]
 struct Throttles {
     pair: Throttle,
-    address: login::AddressBudget,
+    address: AddressBudget,
     codes: Throttle,
-    signups: login::AddressBudget,
+    signups: AddressBudget,
 }
 
 #[derive(Debug)]
@@ -206,9 +207,9 @@ impl Sso {
             sealer: Sealer::new(keys, digests),
             throttles: Throttles {
                 pair: Throttle::new(settings.login.failures),
-                address: login::AddressBudget::per_minute(settings.login.failures_per_address),
+                address: AddressBudget::per_minute(settings.login.failures_per_address),
                 codes: Throttle::new(settings.login.failures),
-                signups: login::AddressBudget::per_hour(settings.signup.per_address),
+                signups: AddressBudget::per_hour(settings.signup.per_address),
             },
             mails: MailBudget::new(&settings.mail),
             rates: RateLimits::default(),

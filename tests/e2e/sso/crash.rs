@@ -1,11 +1,10 @@
 //! kill -9 while users are made, log in and change attributes: what was answered is there, and nothing is half made.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use spanwire_tests::is_long;
+use spanwire_tests::{eventually, is_long};
 
 use super::{PASSWORD, World};
 use crate::cli::{on, parse};
@@ -59,7 +58,10 @@ async fn what_was_answered_outlives_a_kill() {
             }
         };
         let killing = async {
-            tokio::time::sleep(Duration::from_millis(700 + 170 * (round % 4))).await;
+            // In the middle of work, and not always after as much of it.
+            let enough = answered.lock().unwrap().users.len() + 20 + 30 * (round % 4);
+            eventually("users are made", async || answered.lock().unwrap().users.len() >= enough)
+                .await;
             world.server.kill();
         };
         tokio::join!(killing, join_all((0..100).map(work)));

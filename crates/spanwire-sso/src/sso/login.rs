@@ -1,15 +1,11 @@
 //! Who somebody is.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use spanwire_crypto::{Secret, password, totp};
 use spanwire_protocol::Timestamp;
 
-use super::{Sso, Trail, after, days, lock, minutes};
+use super::{Sso, Trail, after, days, minutes};
 use crate::address::AddressRule;
 use crate::call::{Call, Login};
 use crate::error::{Result, SsoError, not_allowed, told_if};
@@ -532,90 +528,6 @@ fn canonical_code(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// How often something may happen because of one address in a span of time.
-#[derive(Debug)]
-pub(crate) struct AddressBudget {
-    most: AtomicU32,
-    span: Duration,
-    spent: Mutex<HashMap<IpAddr, (Instant, u32)>>,
-}
-
-impl AddressBudget {
-    pub(super) fn per_minute(most: u32) -> Self {
-        Self { most: AtomicU32::new(most), span: Duration::from_secs(60), spent: Mutex::default() }
-    }
-
-    pub(crate) fn per_hour(most: u32) -> Self {
-        Self {
-            most: AtomicU32::new(most),
-            span: Duration::from_secs(3_600),
-            spent: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn set(&self, most: u32) {
-        self.most.store(most, Ordering::Relaxed);
-    }
-
-    /// Whether it may happen once more.
-    pub(super) fn has_room(&self, from: Option<IpAddr>, now: Instant) -> bool {
-        let Some(from) = from.map(network) else { return true };
-        self.is_below(&lock(&self.spent), from, now)
-    }
-
-    /// It happened.
-    pub(super) fn spend(&self, from: Option<IpAddr>, now: Instant) {
-        let Some(from) = from.map(network) else { return };
-        self.count(&mut lock(&self.spent), from, now);
-    }
-
-    fn count(&self, spent: &mut HashMap<IpAddr, (Instant, u32)>, from: IpAddr, now: Instant) {
-        if spent.len() >= MOST_ADDRESSES {
-            spent.retain(|_, (since, _)| now.duration_since(*since) < self.span);
-            if spent.len() >= MOST_ADDRESSES {
-                // An attack from very many addresses: counting anew is better than not counting.
-                spent.clear();
-            }
-        }
-        let entry = spent.entry(from).or_insert((now, 0));
-        if now.duration_since(entry.0) >= self.span {
-            *entry = (now, 0);
-        }
-        entry.1 = entry.1.saturating_add(1);
-    }
-
-    /// Both, at once; tells whether it may.
-    pub(crate) fn take(&self, from: Option<IpAddr>, now: Instant) -> bool {
-        let Some(from) = from.map(network) else { return true };
-        let mut spent = lock(&self.spent);
-        let has_room = self.is_below(&spent, from, now);
-        if has_room {
-            self.count(&mut spent, from, now);
-        }
-        has_room
-    }
-
-    fn is_below(
-        &self,
-        spent: &HashMap<IpAddr, (Instant, u32)>,
-        from: IpAddr,
-        now: Instant,
-    ) -> bool {
-        spent.get(&from).is_none_or(|(since, count)| {
-            now.duration_since(*since) >= self.span || *count < self.most.load(Ordering::Relaxed)
-        })
-    }
-}
-
-/// One network of IPv6 is one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-const MOST_ADDRESSES: usize = 100_000;
 const LONGEST_AGENT: usize = 500;
 /// Bytes; more than any setting allows.
 const LONGEST_PASSWORD: usize = 16 * 1_024;
